@@ -1,0 +1,150 @@
+// The conversations of who is signed in.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { api, ask, draft, eventually, inPage, isPhone, look, named, openMenu, refused, saved, t, texts, whenReady } from './pages.js';
+
+const ADA = { email: 'ada@example.org', name: 'Ada' };
+const CONVERSATIONS = ['Weather in Kigali', 'A letter', 'The budget'];
+const setUp = (user) => CONVERSATIONS.forEach((title) => api.addConversation(user, title, [['user', `About ${title}`], ['assistant', `**${title}** it is.`]]));
+const signedIn = { as: ADA, setUp };
+
+const openOne = async (page, title) => {
+  await openMenu(page);
+  await page.locator('.conversation-item a', { hasText: title }).click();
+};
+const titles = (page) => page.locator('.item-title').allTextContents();
+async function choose(page, title, item) {
+  await openMenu(page);
+  await named(page, 'button', t('conversation.menu', { title })).click();
+  await named(page, 'menuitem', t(item)).click();
+}
+
+test('list: opened, searched, and gone on with', inPage(async (page, _, user) => {
+  await eventually(() => titles(page), CONVERSATIONS);
+  await openOne(page, 'A letter');
+  await eventually(() => texts(page, 'assistant'), ['A letter it is.']);
+  assert.equal(await page.title(), 'A letter · Bakame');
+  api.answer('More of it.');
+  await ask(page, 'Go on');
+  await eventually(() => texts(page, 'assistant'), ['A letter it is.', 'More of it.']);
+  const conversation = [...user.conversations.values()][1];
+  const [chat] = api.chats();
+  assert.deepEqual([chat.conversation_id, chat.messages, chat.parent_id], [conversation.id, [{ role: 'user', content: 'Go on' }], conversation.messages[1].id]);
+  await eventually(() => titles(page), ['A letter', 'Weather in Kigali', 'The budget']);
+  await openMenu(page);
+  await page.fill('#search', 'about the budget');
+  await eventually(() => titles(page), ['The budget']);
+  await page.fill('#search', 'no such thing');
+  await page.locator('.nothing', { hasText: t('conversations.notFound') }).waitFor();
+}, signedIn));
+
+test('list: renamed and pinned', inPage(async (page, _, user) => {
+  await choose(page, 'A letter', 'conversation.rename');
+  await look(page, 'renaming');
+  await page.locator('dialog input').fill('To the landlord');
+  await page.keyboard.press('Enter');
+  await eventually(() => titles(page), ['Weather in Kigali', 'To the landlord', 'The budget']);
+  await choose(page, 'The budget', 'conversation.pin');
+  await eventually(() => titles(page), ['The budget', 'Weather in Kigali', 'To the landlord']);
+  assert.deepEqual([...user.conversations.values()].map(({ title, pinned }) => [title, pinned]), [['Weather in Kigali', false], ['To the landlord', false], ['The budget', true]]);
+}, signedIn));
+
+test('list: deleted, after there was a way back', inPage(async (page, _, user) => {
+  await choose(page, 'A letter', 'conversation.delete');
+  await eventually(() => titles(page), ['Weather in Kigali', 'The budget']);
+  await look(page, 'deleted');
+  await named(page, 'button', t('undo')).click();
+  await eventually(() => titles(page), CONVERSATIONS);
+  assert.deepEqual(api.asked('/api/conversations/', 'DELETE'), []);
+  await choose(page, 'A letter', 'conversation.delete');
+  await page.locator('.notice').getByRole('button', { name: t('close') }).click();
+  await eventually(() => user.conversations.size, 2);
+}, signedIn));
+
+test('list: deleted for good when the page is left', inPage(async (page, _, user) => {
+  await choose(page, 'A letter', 'conversation.delete');
+  await page.goto(`${api.url}/icon.svg`);
+  await page.goto(api.url);             // where the browser let nothing out, it is made good now
+  await eventually(() => user.conversations.size, 2);
+  await eventually(() => titles(page), ['Weather in Kigali', 'The budget']);
+}, { ...signedIn, tolerated: refused }));
+
+test('list: a conversation as a file, without opening it', inPage(async (page) => {
+  const file = await saved(page, () => choose(page, 'The budget', 'export.markdown'));
+  assert.equal(file.name, 'The-budget.md');
+  assert.match(file.text, /^# The budget\n[^]*About The budget\n[^]*\*\*The budget\*\* it is\.\n$/);
+}, signedIn));
+
+test('list: what is typed is kept for each conversation', inPage(async (page) => {
+  await page.fill('#draft', 'for a new one');
+  await openOne(page, 'A letter');
+  await eventually(() => draft(page), '');
+  await page.fill('#draft', 'for the letter');
+  await openOne(page, 'The budget');
+  await eventually(() => draft(page), '');
+  await openOne(page, 'A letter');
+  await eventually(() => draft(page), 'for the letter');
+  await page.reload();
+  await eventually(() => draft(page), 'for the letter');
+  await page.click('#new-chat');
+  await eventually(() => draft(page), 'for a new one');
+}, signedIn));
+
+test('list: an answer goes on while another conversation is looked at', inPage(async (page) => {
+  await openOne(page, 'A letter');
+  await page.locator('.assistant').waitFor();
+  api.answer('Begun', { gate: 'on' }, ' and ended.');
+  await ask(page, 'Slowly');
+  await eventually(async () => (await texts(page, 'assistant')).at(-1), 'Begun');
+  await openOne(page, 'The budget');
+  await eventually(() => texts(page, 'assistant'), ['The budget it is.']);
+  await openOne(page, 'A letter');
+  await eventually(async () => (await texts(page, 'assistant')).at(-1), 'Begun');
+  api.open('on');
+  await eventually(async () => (await texts(page, 'assistant')).at(-1), 'Begun and ended.');
+}, signedIn));
+
+test('list: versions are kept by the server, and shown as they were', inPage(async (page, _, user) => {
+  await openOne(page, 'A letter');
+  await page.locator('.assistant').waitFor();
+  api.answer('Another answer.');
+  await named(page, 'button', t('answer.again')).click();
+  await eventually(() => texts(page, 'assistant'), ['Another answer.']);
+  const conversation = [...user.conversations.values()][1];
+  await whenReady(page);
+  await page.reload();
+  await eventually(() => texts(page, 'assistant'), ['Another answer.']);
+  await page.locator('.assistant .versions button').first().click();
+  await eventually(() => texts(page, 'assistant'), ['A letter it is.']);
+  assert.equal(conversation.messages.length, 3);
+}, signedIn));
+
+test('list: one that is not there, and a list that cannot be had', inPage(async (page) => {
+  await page.locator('.failure', { hasText: t('conversation.gone') }).waitFor();
+  api.fail('/api/conversations', { status: 503, type: 'service_unavailable' });
+  await openMenu(page);
+  await page.fill('#search', 'x');
+  await page.locator('.conversations .failure button').waitFor();
+  await look(page, 'failed');
+  await page.locator('.conversations .failure button').click();
+  await page.locator('.nothing').waitFor();
+}, { ...signedIn, at: '#/c/00000000-0000-4000-8000-000000000000', faults: refused }));
+
+test('list: the menu of a conversation, and on a phone the list that slides in', inPage(async (page) => {
+  const focused = () => page.evaluate(() => document.activeElement.id);
+  await openMenu(page);
+  await eventually(() => titles(page), CONVERSATIONS);
+  await look(page, 'list');
+  await named(page, 'button', t('conversation.menu', { title: 'A letter' })).click();
+  await named(page, 'menuitem', t('conversation.rename')).waitFor();
+  await look(page, 'menu');
+  await page.keyboard.press('Escape');
+  if (isPhone()) {
+    await eventually(() => page.evaluate(() => document.querySelector('#sidebar').contains(document.activeElement)), true);
+    await page.keyboard.press('Escape');
+    await eventually(focused, 'open-menu');
+  }
+  await openOne(page, 'The budget');
+  await eventually(() => texts(page, 'assistant'), ['The budget it is.']);
+  assert.equal(await page.locator('#sidebar').evaluate(({ inert }) => inert), isPhone());
+}, { ...signedIn, runs: 4 }));

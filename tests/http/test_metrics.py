@@ -1,0 +1,109 @@
+"""What is counted and measured shows at /metrics, summed over workers."""
+import json
+import re
+import subprocess
+from pathlib import Path
+
+from contract import assert_error
+from script import gate, reply, stream, text
+from stack import wait_until
+
+CONTRIB = Path(__file__).resolve().parents[2] / "contrib"
+TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def metrics(stack):
+    """{series: value}"""
+    exchange = stack.get("/metrics")
+    assert exchange.status == 200 and exchange.header("Content-Type") == TYPE
+    lines = [line for line in exchange.read().decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
+def test_requests_are_counted_by_route_and_status(start_stack):
+    stack = start_stack(workers=2)
+    for _ in range(5):
+        stack.assert_serves()
+    for _ in range(3):
+        assert_error(stack.get("/nowhere/else"), "not_found")
+    wait_until(lambda: metrics(stack).get('bakame_requests_total{route="/api/chat",status="200"}') == 5, what="five chats")
+    seen = metrics(stack)
+    assert seen['bakame_requests_total{route="none",status="404"}'] == 3
+    assert seen['bakame_request_seconds_count{route="/api/chat"}'] == 5
+
+
+def test_a_chat_shows_in_all_that_it_is_counted_in(start_stack, model):
+    stack = start_stack()
+    stack.chat(model.script(reply(usage={"prompt_tokens": 7, "completion_tokens": 5}))).read()
+    wait_until(lambda: metrics(stack).get('bakame_tokens_total{kind="completion"}') == 5, what="the tokens of a chat")
+    seen = metrics(stack)
+    assert seen['bakame_tokens_total{kind="prompt"}'] == 7
+    assert seen["bakame_first_token_seconds_count"] == 1
+    assert seen['bakame_model_calls_total{result="ok"}'] == 1
+    assert seen['bakame_log_lines_total{level="info"}'] >= 2
+
+
+def test_whatever_is_declared_is_counted_somewhere():
+    source = CONTRIB.parent / "src"
+    rows = set(re.findall(r"\[((?:METRIC|GAUGE)_\w+)\] = \{", (source / "telemetry" / "metrics.c").read_text())) - {"METRIC_COUNT", "GAUGE_COUNT"}
+    others = "".join(path.read_text() for path in source.rglob("*.c") if path.name != "metrics.c" and "ctl" not in path.name)
+    assert len(rows) > 30 and not {row for row in rows if row not in others}
+
+
+def test_open_streams_of_all_workers_are_summed(start_stack, model):
+    stack = start_stack(workers=2)
+    script = model.script(stream(text("one"), gate("go"), text("two")))
+    exchanges = [stack.chat(script) for _ in range(10)]
+    for exchange in exchanges:
+        assert exchange.next_text() == "one"
+    # whoever answers is busy with that one itself at the moment that it ticks, or not
+    wait_until(lambda: metrics(stack)["bakame_streams"] in (10, 11, 12), what="ten streams")
+    assert metrics(stack)["bakame_processes"] == 2
+    script.open("go")
+    for exchange in exchanges:
+        exchange.read()
+    wait_until(lambda: metrics(stack)["bakame_streams"] in (0, 1, 2), what="no streams")
+
+
+def test_counts_outlive_a_killed_worker(start_stack):
+    stack = start_stack(workers=2)
+    for _ in range(6):
+        stack.assert_serves()
+    name = 'bakame_requests_total{route="/api/chat",status="200"}'
+    wait_until(lambda: metrics(stack).get(name) == 6, what="six chats")
+    stack.workers[0].kill()
+    assert wait_until(lambda: metrics(stack), what="metrics")[name] == 6
+
+
+def test_each_metric_is_declared_once(stack):
+    stack.assert_serves()
+    exposition = stack.get("/metrics").read().decode()
+    declared = re.findall(r"^# TYPE (\S+) (?:counter|gauge|histogram)$", exposition, re.MULTILINE)
+    assert len(declared) == len(set(declared)) > 10
+    used = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"^(bakame_\w+)[ {]", exposition, re.MULTILINE)}
+    assert used <= set(declared)
+
+
+def promtool(*words, given=None):
+    done = subprocess.run(["promtool", "check", *words], input=given, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_promtool_finds_nothing_wrong(stack):
+    stack.assert_serves()
+    promtool("metrics", given=stack.get("/metrics").read().decode())
+
+
+def test_alert_rules_are_sound():
+    promtool("rules", "--lint-fatal", str(CONTRIB / "bakame-alerts.yml"))
+
+
+def test_rules_and_dashboard_ask_for_what_there_is():
+    table = (CONTRIB.parent / "src" / "telemetry" / "metrics.c").read_text() + (
+        CONTRIB.parent / "src" / "handlers" / "metrics.c").read_text()
+    there = set(re.findall(r"bakame_[a-z_]+", table))
+    dashboard = json.loads((CONTRIB / "bakame-dashboard.json").read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    asked.append((CONTRIB / "bakame-alerts.yml").read_text())
+    names = {re.sub(r"_bucket$", "", name) for text in asked for name in re.findall(r"\bbakame_[a-z_]+", text)}
+    assert len(names) > 15 and names <= there, names - there

@@ -1,0 +1,70 @@
+"""A silent model does not hold a client for ever."""
+import time
+
+import pytest
+
+from client import text_of
+from contract import assert_ends_in_error, assert_error, assert_retry_after
+from script import HANG, head, sleep, stream, text
+
+
+@pytest.fixture
+def impatient(start_stack):
+    """A completion's first byte comes when the whole answer is thought out: it has a time-out of its own."""
+    return start_stack(OPENAI_FIRST_BYTE_TIMEOUT_MS=700, OPENAI_IDLE_TIMEOUT_MS=700, OPENAI_ANSWER_TIMEOUT_MS=1500)
+
+
+@pytest.mark.parametrize("streaming", [True, False], ids=["stream", "completion"])
+def test_no_headers_is_504(impatient, model, streaming):
+    script = model.script([HANG])
+    exchange = impatient.chat(script, stream=streaming)
+    assert_error(exchange, "upstream_timeout")
+    assert_retry_after(exchange)
+    assert 0.6 < time.monotonic() - exchange.sent < 5
+    script.wait("gone")
+    impatient.assert_serves()
+
+
+def test_a_time_out_is_not_retried(impatient, model):
+    script = model.script([HANG])
+    impatient.chat(script).read()
+    assert len(script.log()) == 1
+
+
+def test_silence_after_the_headers_is_told(impatient, model):
+    script = model.script([head(), HANG])
+    exchange = impatient.chat(script)
+    if exchange.status == 200:
+        assert_ends_in_error(exchange.events(), "upstream_timeout")
+    else:
+        assert_error(exchange, "upstream_timeout")
+    script.wait("gone")
+
+
+def test_silence_in_the_middle_is_told_in_the_stream(impatient, model):
+    script = model.script(stream(text("one"), HANG))
+    exchange = impatient.chat(script)
+    events = exchange.events()
+    assert text_of(events) == "one"
+    assert_ends_in_error(events, "upstream_timeout", exchange.header("X-Request-Id"))
+    script.wait("gone")
+    impatient.assert_serves()
+
+
+def test_silence_in_the_middle_of_a_completion_is_504(impatient, model):
+    start = ["head", 200, [["Content-Type", "application/json"], ["Content-Length", "5000"]]]
+    exchange = impatient.chat(model.script([start, ["send", '{"id":'], HANG]), stream=False)
+    assert_error(exchange, "upstream_timeout")
+
+
+def test_a_slow_model_that_goes_on_is_not_cut(impatient, model):
+    steps = [step for number in range(6) for step in (text(f"<{number}>"), sleep(0.4))]
+    events = impatient.chat(model.script(stream(*steps))).events()
+    assert text_of(events) == "<0><1><2><3><4><5>" and events[-1] == "[DONE]"
+
+
+def test_one_who_waits_in_vain_does_not_hold_up_others(impatient, model):
+    waiting = [impatient.chat(model.script([HANG])) for _ in range(20)]
+    impatient.assert_serves()
+    for exchange in waiting:
+        assert exchange.status == 504

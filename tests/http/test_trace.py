@@ -1,0 +1,94 @@
+"""A trace goes on through us: traceparent is passed to the model, spans go to a collector."""
+import json
+import signal
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from script import reply
+from stack import wait_until
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
+
+
+@pytest.fixture
+def collector():
+    """(address, batches)"""
+    batches = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            batches.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_):
+            pass
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", batches
+    server.shutdown()
+    server.server_close()
+
+
+def spans_of(batches):
+    return [span for _, batch in batches for resource in batch["resourceSpans"]
+            for scope in resource["scopeSpans"] for span in scope["spans"]]
+
+
+def traceparent_of(script):
+    return script.log()[0]["headers"].get("traceparent")
+
+
+def test_the_model_gets_the_trace_and_a_span_of_its_own(stack, model):
+    script = model.script(reply())
+    stack.chat(script, headers={"traceparent": PARENT}).read()
+    version, trace, span, flags = traceparent_of(script).split("-")
+    assert (version, trace, flags) == ("00", TRACE, "01") and span != PARENT.split("-")[2]
+
+
+def test_without_a_trace_none_is_begun(stack, model):
+    script = model.script(reply())
+    stack.chat(script).read()
+    assert traceparent_of(script) is None
+
+
+def test_a_broken_traceparent_is_none(stack, model):
+    script = model.script(reply())
+    stack.chat(script, headers={"traceparent": "00-nonsense"}).read()
+    assert traceparent_of(script) is None
+
+
+def test_spans_of_a_chat_reach_the_collector(start_stack, model, collector):
+    address, batches = collector
+    stack = start_stack(OTEL_EXPORTER_OTLP_ENDPOINT=address, OTEL_SERVICE_NAME="bakame-test")
+    stack.chat(model.script(reply()), headers={"traceparent": PARENT}).read()
+    ours = wait_until(lambda: len(found := [span for span in spans_of(batches) if span["traceId"] == TRACE]) == 2 and found,
+                      20, "two spans of this trace")
+    assert batches[0][0] == "/v1/traces"
+    by_kind = {span["kind"]: span for span in ours}
+    server, client = by_kind[2], by_kind[3]
+    assert server["name"] == "POST /api/chat" and server["parentSpanId"] == PARENT.split("-")[2]
+    assert client["name"].startswith("POST 127.0.0.1:") and client["parentSpanId"] == server["spanId"]
+
+
+def test_the_last_spans_go_out_before_the_end(start_stack, model, collector):
+    address, batches = collector
+    stack = start_stack(OTEL_EXPORTER_OTLP_ENDPOINT=address)
+    stack.chat(model.script(reply())).read()
+    stack.worker.signal(signal.SIGTERM)
+    stack.worker.wait(20)
+    assert {"POST /api/chat"} <= {span["name"] for span in spans_of(batches)}
+
+
+def test_a_collector_that_is_away_costs_nothing(start_stack, model):
+    stack = start_stack(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
+    for _ in range(5):
+        stack.assert_serves()
+    stack.worker.signal(signal.SIGTERM)
+    stack.worker.wait(20)

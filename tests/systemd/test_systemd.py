@@ -1,0 +1,158 @@
+"""The workers as services of a real systemd: ready, restarted, killed, misconfigured, stuck."""
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from client import DONE
+from script import gate, stream, text
+from stack import API_KEY, wait_until
+
+pytestmark = [pytest.mark.limit(120), pytest.mark.xdist_group("machine")]
+
+
+class Caller:
+    """Asks on and on until it is told to stop; counts what was not answered 200."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.answered, self.lost = 0, []
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def run(self):
+        while not self.ending.is_set():
+            try:
+                status = self.stack.ask("/v1/models")
+            except Exception as fault:
+                status = fault
+            self.answered += 1
+            if status != 200:
+                self.lost.append(status)
+
+    def __exit__(self, *_):
+        self.ending.set()
+        self.thread.join()
+
+
+def live_stream(machine, model):
+    script = model.script(stream(text("one"), gate("go"), text("two")))
+    exchange = machine.chat(script)
+    assert exchange.next_text() == "one"
+    return script, exchange
+
+
+def assert_ends_whole(script, exchange):
+    script.open("go")
+    assert exchange.next_text() == "two"
+    assert exchange.events()[-1] == DONE
+
+
+def while_a_stream_runs(machine, model, action):
+    """The action, with a stream before, during and after it; its workers may end only when it does."""
+    script, exchange = live_stream(machine, model)
+    with Caller(machine) as caller, ThreadPoolExecutor() as pool:
+        doing = pool.submit(action)
+        wait_until(lambda: "deactivating" in (machine.machine.show(f"bakame@{i}", "ActiveState") for i in (1, 2)),
+                   20, "a worker that drains")
+        assert_ends_whole(script, exchange)
+        doing.result()
+    assert caller.answered > 0 and caller.lost == []
+
+
+def test_units_are_ready_and_say_how_it_goes(machine):
+    for number in (1, 2):
+        assert machine.machine.show(f"bakame@{number}", "SubState") == "running"
+    status = wait_until(lambda: machine.machine.show("bakame@1", "StatusText"), 10, "a status")
+    assert "streams, " in status and " requests/s; breakers: all closed" in status
+
+
+def test_workers_are_nobody_in_particular_and_have_no_rights(machine):
+    pid = machine.machine.main_pid(1)
+    status = dict(line.split(":\t", 1) for line in machine.machine.inside("cat", f"/proc/{pid}/status").stdout.splitlines() if ":\t" in line)
+    assert machine.machine.inside("id", "-u", "bakame").stdout.strip() == status["Uid"].split()[0] != "0"
+    assert status["CapEff"] == status["CapBnd"] == "0" * 16
+    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+
+
+def test_the_key_is_a_credential_and_nowhere_else(machine):
+    pid = machine.machine.main_pid(1)
+    environment = machine.machine.inside("cat", f"/proc/{pid}/environ").stdout
+    assert "BAKAME_ENV_FILE=/run/credentials/bakame@1.service/bakame.env" in environment
+    assert API_KEY not in environment
+    assert machine.machine.env_file.stat().st_mode & 0o777 == 0o600
+    assert machine.machine.inside("setpriv", "--reuid=nobody", "--clear-groups", "cat",
+                                  "/run/credentials/bakame@1.service/bakame.env").returncode != 0
+    machine.assert_serves()
+
+
+def test_workers_share_their_memory(machine):
+    exchange = machine.get("/metrics")
+    assert exchange.status == 200
+    assert b"bakame_requests_total" in exchange.read()
+    listing = machine.machine.inside("ls", "-l", "/dev/shm").stdout
+    assert " bakame bakame " in listing
+
+
+def test_one_by_one_they_are_restarted_and_nothing_is_lost(machine, model):
+    before = [machine.machine.main_pid(i) for i in (1, 2)]
+    (script,) = machine.machine.root.glob("usr/**/bakame/rolling-restart")
+    inside = "/" + str(script.relative_to(machine.machine.root))
+
+    def restart():
+        done = machine.machine.inside(inside)
+        assert done.returncode == 0, done.stdout
+    while_a_stream_runs(machine, model, restart)
+    after = [machine.machine.main_pid(i) for i in (1, 2)]
+    assert not set(before) & set(after)
+
+
+def test_all_at_once_they_are_restarted_and_nothing_is_lost(machine, model):
+    while_a_stream_runs(machine, model, lambda: machine.machine.do("restart", "bakame.target"))
+
+
+def test_one_is_killed_and_comes_back(machine):
+    pid = machine.machine.main_pid(1)
+    restarts = int(machine.machine.show("bakame@1", "NRestarts"))
+    machine.machine.inside("kill", "-KILL", pid)
+    wait_until(lambda: machine.machine.main_pid(1) not in ("0", pid), 20, "another worker")
+    assert int(machine.machine.show("bakame@1", "NRestarts")) == restarts + 1
+    machine.assert_serves()
+
+
+def test_all_are_stopped_and_the_next_request_starts_one(machine):
+    machine.machine.do("stop", "bakame@1", "bakame@2")
+    assert machine.machine.show("bakame@1", "ActiveState") == "inactive"
+    machine.assert_serves()
+    assert machine.machine.show("bakame@1", "ActiveState") == "active"
+    machine.machine.do("start", "bakame@2")
+
+
+def test_settings_with_a_fault_keep_it_trying_and_the_socket_there(machine):
+    machine.machine.write_settings(machine.env_text() + "MAX_STREAMS=many\n")
+    machine.machine.systemctl("restart", "bakame@1", "bakame@2")
+    wait_until(lambda: int(machine.machine.show("bakame@1", "NRestarts")) >= 3, 30, "a third try")
+    assert "MAX_STREAMS: " in machine.machine.journal("bakame@1")
+    assert machine.machine.show("bakame.socket", "ActiveState") == "active"
+    machine.machine.write_settings(machine.env_text())
+    wait_until(machine.answers, 20, "an answer")
+    wait_until(lambda: machine.machine.show("bakame@2", "SubState") == "running", 20, "the other worker")
+
+
+def test_a_worker_that_is_stuck_is_replaced(boot_machine):
+    stack = boot_machine(drop_in="WatchdogSec=2\nTimeoutAbortSec=2")
+    pid = stack.machine.main_pid(2)
+    stack.machine.inside("kill", "-STOP", pid)
+    wait_until(lambda: stack.machine.main_pid(2) not in ("0", pid), 40, "another worker")
+    assert "watchdog" in stack.machine.inside("journalctl", "--no-pager", "-o", "cat").stdout.lower()
+    stack.assert_serves()
+
+
+def test_a_machine_starts_before_its_redis_and_its_database(boot_machine):
+    stack = boot_machine(REDIS_URL="redis://127.0.0.1:1/0", DATABASE_URL="postgresql://bakame@127.0.0.1:1/bakame")
+    assert stack.ask("/api/health/ready") == 200
+    stack.assert_serves()
