@@ -76,8 +76,8 @@ static int
 fetch_cb(void *arg, struct buffer *out, struct err *err)
 {
 	(void)arg;
+	board->fetcher = (int)getpid();         /* before the count: who awaits that reads this next */
 	atomic_fetch_add(&board->fetches, 1);
-	board->fetcher = (int)getpid();
 	while (!board->end_fetch)
 		if (fiber_sleep(5, err) == -1)
 			return -1;
