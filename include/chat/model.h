@@ -4,7 +4,8 @@
  *
  * Each function that waits takes a moment until which it may: at that moment it
  * answers MODEL_SILENT, so that the caller can say to its own client that all is
- * well, and is simply called again.  The model's own time-outs are kept here.
+ * well, and is simply called again.  The model's own time-outs are kept here; so is an eye on its server while it is
+ * silent (chat/model_server.h).
  * Before the first byte one failed attempt is repeated, after a jittered pause or
  * as long as Retry-After asks, if that is short.  All calls pass the model's breaker (chat/model_guard.h): while it is
  * open, opening one fails at once with ERR_UNAVAILABLE.
@@ -61,10 +62,6 @@ bool model_refused_tools(const struct model_call *m);
 
 /* Cancel what still runs, and free. */
 void model_close(struct model_call **m);
-
-/* Does the model's server answer (GET /models), and take our key?  Neither asks the breaker nor counts for it.  -1
-   with *err if not.  Waits. */
-int model_ping(int64_t deadline_ms, struct err *err) MUST_USE;
 
 /* GET /models of the model's server; json_object_put() it.  Waits. */
 int model_list(struct json_object **list_r, struct err *err) MUST_USE;

@@ -47,6 +47,7 @@ struct config {
 	int64_t openai_first_byte_timeout_ms;
 	int64_t openai_idle_timeout_ms;
 	int64_t openai_answer_timeout_ms;       /* whole answer when it is not streamed */
+	int64_t openai_silence_ms;              /* until its server is asked whether it is there; 0: never */
 	/* the worker */
 	int64_t max_streams;
 	int64_t drain_secs;

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/json_mould.h"
 #include "base/text.h"
 #include "chat/model_guard.h"
+#include "chat/model_server.h"
 #include "config/config.h"
 #include "net/http_client.h"
 #include "net/sse.h"
@@ -43,6 +43,8 @@ struct model_call {
 	bool refused_tools;
 	struct model_guard guard;
 	int64_t give_up_ms;             /* without a byte until then */
+	int64_t heard_ms;               /* when the last came, or the call was sent */
+	int64_t look_ms;                /* is its server there? */
 	struct sse sse;
 	struct json_mould *mould;       /* of the stream's events */
 	const char *unread;             /* of what http_read() showed */
@@ -50,45 +52,21 @@ struct model_call {
 	size_t shown_len;
 };
 
-/* Bearer and content type; the texts live in `a`. */
-static int
-make_options(struct arena *a, const char *path, struct http_options *o, struct err *err)
+/* From now on nothing is heard. */
+static void
+begin_silence(struct model_call *m)
 {
-	const struct config *c = config();
-	const char **headers = arena_alloc(a, 4 * sizeof(*headers));
-	char *url = arena_printf(a, "%s%s", c->openai_base_url, path);
-	size_t n = 0;
+	const int64_t silence_ms = config()->openai_silence_ms;
 
-	if (headers == NULL || url == NULL)
-		return err_set(err, ERR_INTERNAL, "The request needs too much memory.");
-	headers[n++] = "Content-Type: application/json";
-	if (c->openai_api_key[0] != '\0')
-		headers[n++] = arena_printf(a, "Authorization: Bearer %s", c->openai_api_key);
-	*o = (struct http_options){
-	    .method = "GET",
-	    .url = url,
-	    .headers = headers,
-	    .ca_file = c->openai_ca_file,
-	    .connect_timeout_ms = c->openai_connect_timeout_ms,
-	};
-	return 0;
+	m->heard_ms = loop_now_ms();
+	m->look_ms = silence_ms > 0 ? m->heard_ms + silence_ms : FIBER_NO_DEADLINE;
 }
 
-static struct http_call *
-send_request(const char *path, const char *body, size_t len, struct err *err)
+static void
+note_heard(struct model_call *m)
 {
-	struct arena *a = arena_new(16384);     /* libcurl copies what it is given, the body aside */
-	struct http_options o;
-	struct http_call *http = NULL;
-
-	if (make_options(a, path, &o, err) == 0) {
-		o.method = body != NULL ? "POST" : "GET";
-		o.body = body;
-		o.body_len = len;
-		http = http_open(&o, err);
-	}
-	arena_free(&a);
-	return http;
+	model_heard();
+	begin_silence(m);
 }
 
 struct model_call *
@@ -113,7 +91,8 @@ model_open(const char *body, size_t len, bool stream, const struct logger *log, 
 	m->give_up_ms = loop_now_ms() + (stream ? config()->openai_first_byte_timeout_ms
 	                                        : config()->openai_answer_timeout_ms);
 	sse_init(&m->sse);
-	m->http = send_request("/chat/completions", body, len, err);
+	begin_silence(m);
+	m->http = model_request("/chat/completions", body, len, err);
 	if (m->http == NULL)
 		model_close(&m);
 	return m;
@@ -156,6 +135,34 @@ fail_slow(struct err *err)
 {
 	err->cause[0] = '\0';
 	return fail(err, ERR_UPSTREAM_TIMEOUT, "The model did not answer in time; please try again.");
+}
+
+/* How long a wait may last that the caller limits to `until_ms`. */
+static int64_t
+wait_until_ms(const struct model_call *m, int64_t until_ms)
+{
+	int64_t deadline = until_ms < m->give_up_ms ? until_ms : m->give_up_ms;
+
+	return deadline < m->look_ms ? deadline : m->look_ms;
+}
+
+/* Such a wait has ended without a byte.  MODEL_READY: wait on. */
+COLD static enum model_event
+heed_silence(struct model_call *m, int64_t until_ms, struct err *err)
+{
+	int64_t now = loop_now_ms();
+
+	if (now >= m->give_up_ms)
+		return fail_slow(err);
+	if (now >= m->look_ms) {
+		m->look_ms = model_look(m->heard_ms);
+		if (m->look_ms == MODEL_IS_AWAY) {
+			fail(err, ERR_UPSTREAM_TIMEOUT, "The model's server does not answer; please try again.");
+			err_cause(err, "silent for %lld ms, and GET /models was not answered either", (long long)(now - m->heard_ms));
+			return MODEL_FAILED;
+		}
+	}
+	return now >= until_ms ? MODEL_SILENT : MODEL_READY;
 }
 
 COLD static enum model_event
@@ -270,7 +277,8 @@ retry(struct model_call *m, struct err *err)
 	http_close(&m->http);
 	if (fiber_sleep(pause_ms, err) == -1)
 		return -1;
-	m->http = send_request("/chat/completions", m->body, m->body_len, err);
+	begin_silence(m);
+	m->http = model_request("/chat/completions", m->body, m->body_len, err);
 	return m->http != NULL ? 0 : -1;
 }
 
@@ -301,13 +309,19 @@ static enum model_event
 await_acceptance(struct model_call *m, int64_t until_ms, struct err *err)
 {
 	while (!m->accepted) {
-		int64_t deadline = until_ms < m->give_up_ms ? until_ms : m->give_up_ms;
-		enum http_event event = http_wait_status(m->http, deadline, err);
+		enum http_event event = http_wait_status(m->http, wait_until_ms(m, until_ms), err);
 
 		if (event == HTTP_CANCELLED)
 			return MODEL_FAILED;
-		if (event == HTTP_TIMEOUT)
-			return loop_now_ms() >= m->give_up_ms ? fail_slow(err) : MODEL_SILENT;
+		if (event == HTTP_TIMEOUT) {
+			enum model_event silence = heed_silence(m, until_ms, err);
+
+			if (silence != MODEL_READY)
+				return silence;
+			continue;
+		}
+		if (event == HTTP_READY)
+			note_heard(m);
 		if (event == HTTP_READY && http_status(m->http) == 200)
 			return accept_answer(m, err);
 		if (may_retry(m)) {
@@ -399,14 +413,21 @@ take_event(struct model_call *m, struct json_slice text, struct model_chunk *chu
 static enum model_event
 read_more(struct model_call *m, int64_t until_ms, struct err *err)
 {
-	int64_t deadline = until_ms < m->give_up_ms ? until_ms : m->give_up_ms;
+	enum http_event event;
 
 	http_consume(m->http, m->shown_len);
 	m->shown_len = 0;
-	switch (http_read(m->http, deadline, &m->unread, &m->unread_len, err)) {
+	while ((event = http_read(m->http, wait_until_ms(m, until_ms), &m->unread, &m->unread_len, err)) == HTTP_TIMEOUT) {
+		enum model_event silence = heed_silence(m, until_ms, err);
+
+		if (silence != MODEL_READY)
+			return silence;
+	}
+	switch (event) {
 	case HTTP_READY:
 		m->shown_len = m->unread_len;
 		m->give_up_ms = loop_now_ms() + config()->openai_idle_timeout_ms;
+		note_heard(m);
 		return MODEL_READY;
 	case HTTP_END:
 		/* some servers leave the last line out */
@@ -415,7 +436,6 @@ read_more(struct model_call *m, int64_t until_ms, struct err *err)
 		err->cause[0] = '\0';
 		return fail(err, ERR_UPSTREAM, "The model's answer broke off; please try again.");
 	case HTTP_TIMEOUT:
-		return loop_now_ms() >= m->give_up_ms ? fail_slow(err) : MODEL_SILENT;
 	case HTTP_FAILED:
 		return fail(err, ERR_UPSTREAM, "The model's answer broke off; please try again.");
 	case HTTP_CANCELLED:
@@ -535,7 +555,7 @@ model_list(struct json_object **list_r, struct err *err)
 
 	if (model_guard_enter(&guard, err) == -1)
 		return -1;
-	http = send_request("/models", NULL, 0, err);
+	http = model_request("/models", NULL, 0, err);
 	if (http != NULL) {
 		rc = read_list(http, deadline, list_r, err);
 		if (rc == 0)
@@ -546,21 +566,4 @@ model_list(struct json_object **list_r, struct err *err)
 	model_guard_unknown(&guard);
 	http_close(&http);
 	return rc;
-}
-
-int
-model_ping(int64_t deadline_ms, struct err *err)
-{
-	struct http_call *http = send_request("/models", NULL, 0, err);
-	long status = 0;
-
-	if (http == NULL)
-		return -1;
-	if (http_wait_status(http, deadline_ms, err) == HTTP_READY)
-		status = http_status(http);
-	http_close(&http);
-	/* a server without this address (404) answers all the same */
-	if (status >= 200 && status < 500 && status != 401 && status != 403)
-		return 0;
-	return err_set(err, ERR_UPSTREAM, "The model's server does not answer as it should.");
 }

@@ -239,6 +239,19 @@ const struct setting settings[] = {
 		.doc = "Longest wait for a whole answer that is not streamed.",
 	},
 	{
+		.name = "OPENAI_SILENCE_MS",
+		.type = SETTING_INTEGER,
+		.offset = MEMBER(openai_silence_ms),
+		.min = 0,
+		.max = 600000,
+		.unit = "milliseconds",
+		.fallback = "4500",
+		.example = "4500",
+		.doc = "When the model has been silent for so long, its server is asked whether it is there (GET /models); if that is "
+		       "not answered within the same time either, the call is given up.  A model that thinks is waited for.  "
+		       "0: never asked, for a server that does one thing at a time.",
+	},
+	{
 		.group = "The worker",
 		.name = "MAX_STREAMS",
 		.type = SETTING_INTEGER,

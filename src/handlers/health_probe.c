@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "chat/model.h"
+#include "chat/model_server.h"
 #include "config/config.h"
 #include "net/breaker.h"
 #include "net/pg.h"

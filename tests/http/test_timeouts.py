@@ -5,7 +5,8 @@ import pytest
 
 from client import text_of
 from contract import assert_ends_in_error, assert_error, assert_retry_after
-from script import HANG, head, sleep, stream, text
+from disturbance import Disturbance
+from script import HANG, head, reply, sleep, stream, text
 
 
 @pytest.fixture
@@ -68,3 +69,39 @@ def test_one_who_waits_in_vain_does_not_hold_up_others(impatient, model):
     impatient.assert_serves()
     for exchange in waiting:
         assert exchange.status == 504
+
+
+@pytest.fixture
+def relay(model):
+    relay = Disturbance(model.host, model.port)
+    yield relay
+    relay.stop()
+
+
+@pytest.fixture
+def watchful(start_stack, model, relay):
+    """Its time-outs are as they are shipped: a minute and more."""
+    return start_stack(OPENAI_BASE_URL=f"http://127.0.0.1:{relay.port}/v1", OPENAI_SILENCE_MS=500)
+
+
+@pytest.mark.parametrize("streaming", [True, False], ids=["stream", "completion"])
+def test_a_server_that_hangs_is_told_long_before_a_time_out(watchful, relay, model, streaming):
+    relay.behave("hang")
+    exchange = watchful.chat(model.script(reply()), stream=streaming)
+    assert "server does not answer" in assert_error(exchange, "upstream_timeout")
+    assert_retry_after(exchange)
+    relay.behave("pass")
+    watchful.assert_serves()
+
+
+def test_a_server_that_hangs_in_the_middle_is_told_in_the_stream(watchful, relay, model):
+    exchange = watchful.chat(model.script(stream(text("one"), HANG)))
+    assert exchange.next_text() == "one"
+    relay.behave("hang")
+    assert_ends_in_error(exchange.events(), "upstream_timeout", exchange.header("X-Request-Id"))
+
+
+@pytest.mark.parametrize("streaming", [True, False], ids=["stream", "completion"])
+def test_a_model_that_thinks_is_waited_for(watchful, model, streaming):
+    exchange = watchful.chat(model.script([sleep(3), *reply()]), stream=streaming)
+    assert exchange.status == 200
