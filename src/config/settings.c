@@ -245,8 +245,8 @@ const struct setting settings[] = {
 		.min = 0,
 		.max = 600000,
 		.unit = "milliseconds",
-		.fallback = "4500",
-		.example = "4500",
+		.fallback = "4000",
+		.example = "4000",
 		.doc = "When the model has been silent for so long, its server is asked whether it is there (GET /models); if that is "
 		       "not answered within the same time either, the call is given up.  A model that thinks is waited for.  "
 		       "0: never asked, for a server that does one thing at a time.",

@@ -66,11 +66,20 @@ def test_of_two_hops_the_one_that_buffers_is_named(start_site):
 
 
 def test_a_limit_is_no_fault_of_the_fronts(start_site):
-    site = start_site("nginx", RATE_LIMIT_GUEST="1/60")
+    site = start_site("nginx", RATE_LIMIT_GUEST="1/600")
     site.get("/api/health/stream?events=1&every=10").read()
     status, report = examine(site.url)
     assert status == 0, report
     assert "\n?     stream " in report and "ask again in a minute" in report
+
+
+def test_a_limit_that_ends_soon_is_waited_for(start_site):
+    site = start_site("nginx", RATE_LIMIT_GUEST="3/2")
+    status, report = examine(site.url)
+    assert status == 0, report
+    assert "(429): waiting " in report
+    for what in ("stream", "compression", "abort", "authorization"):
+        assert f"\nok    {what} " in report, report
 
 
 def test_nobody_there_is_told():
