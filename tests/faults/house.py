@@ -60,10 +60,10 @@ class Keeper(Chatter):
 
 
 class House:
-    """Everything, with a relay before each dependency."""
+    """Everything, with a relay before each dependency; the database's files are in `disk` if one is named."""
 
-    def __init__(self, directory, model, providers, **more):
-        self.cluster = Cluster()
+    def __init__(self, directory, model, providers, disk=None, **more):
+        self.cluster = Cluster(disk)
         self.database = self.cluster.new_database()
         self.redis = RedisServer(directory / "redis")
         self.model = model

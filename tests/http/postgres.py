@@ -44,9 +44,9 @@ def own_user():
     return "postgres" if os.getuid() == 0 else None
 
 
-def private_directory(name):
+def private_directory(name, parent=None):
     """Which that user can reach, unlike pytest's own."""
-    directory = Path(tempfile.mkdtemp(prefix=f"bakame-{name}-"))
+    directory = Path(tempfile.mkdtemp(prefix=f"bakame-{name}-", dir=parent))
     if own_user():
         entry = pwd.getpwnam(own_user())
         os.chown(directory, entry.pw_uid, entry.pw_gid)
@@ -112,9 +112,10 @@ class Database:
 class Cluster:
     numbers = itertools.count(1)
 
-    def __init__(self):
-        self.directory = private_directory("postgres")
-        self.log_path = self.directory.parent / (self.directory.name + ".log")
+    def __init__(self, parent=None):
+        """Its files are in `parent`, or where temporary ones are."""
+        self.directory = private_directory("postgres", parent)
+        self.log_path = Path(tempfile.gettempdir()) / (self.directory.name + ".log")
         self.port = None
         self.process = None
         made = launch([programs() / "initdb", "-D", self.directory / "data", "-U", OWNER, "--auth=trust",
