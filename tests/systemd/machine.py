@@ -1,8 +1,10 @@
 """machine.py - a booted systemd in a container, on an overlay of this machine's files.
 
 It shares the network, so that servers of the tests are reached from within, and the workers' socket from without.
-Needs root and systemd-nspawn; Unavailable says why it cannot be had.
+Its control groups are its own: in those of another machine with the same services each would wait for the other's
+processes, and end them.  Needs root and systemd-nspawn; Unavailable says why it cannot be had.
 """
+import contextlib
 import os
 import shutil
 import subprocess
@@ -13,7 +15,9 @@ from pathlib import Path
 import process
 from worker import BUILD
 
-BOOT_SECONDS = 20
+# Past them something hangs, however busy the machine is.
+BOOT_SECONDS = 300
+OFF_SECONDS = 120
 TARGET = """[Unit]
 Description=What the tests boot into
 Requires=systemd-journald.service bakame.target
@@ -30,6 +34,21 @@ def run(*command, **options):
     return subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
 
 
+def control_groups():
+    """Where this process is in each hierarchy by which systemd goes, as directories."""
+    own, places = {}, {}
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        number, name, path = line.split(":", 2)
+        own["unified" if number == "0" else name] = path.lstrip("/")
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, place, kind, options, *_ = line.split()
+        if kind == "cgroup2":
+            places.setdefault("unified", place)
+        elif kind == "cgroup" and "name=systemd" in options.split(","):
+            places.setdefault("name=systemd", place)
+    return [Path(place) / own[name] for name, place in places.items() if name in own]
+
+
 class Machine:
     network = []                        # the host's
     namespaces = []                     # to enter besides, then
@@ -44,13 +63,29 @@ class Machine:
         self.root = self.directory / "root"
         self.process = None
         self.leader = None
+        self.groups = []
         try:
+            self.make_groups()
             self.mount()
             self.install(settings, drop_in)
             self.boot()
         except BaseException:
             self.stop()
             raise
+
+    def make_groups(self):
+        """Where it may not have any, those of this process have to do."""
+        for parent in control_groups():
+            group = parent / self.directory.name
+            with contextlib.suppress(OSError):
+                group.mkdir()
+                self.groups.append(group)
+
+    def enter_groups(self):
+        process.end_with_parent()
+        for group in self.groups:
+            with contextlib.suppress(OSError):
+                (group / "cgroup.procs").write_text("0")        # who writes
 
     def mount(self):
         """What is written goes to memory, and is gone afterwards."""
@@ -93,7 +128,7 @@ class Machine:
             self.process = subprocess.Popen(
                 ["systemd-nspawn", "-q", "--register=no", "--keep-unit", "--console=pipe", "--tmpfs=/tmp", *self.network, "-D", str(self.root),
                  "-b", "--", "--unit=test.target"],
-                stdin=subprocess.DEVNULL, stdout=console, stderr=console, preexec_fn=process.end_with_parent)
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console, preexec_fn=self.enter_groups)
         deadline = time.monotonic() + BOOT_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
@@ -132,15 +167,23 @@ class Machine:
     def socket_path(self):
         return Path(f"/proc/{self.leader}/root/run/bakame/app.sock")
 
+    def power_off(self):
+        if self.leader and self.process.poll() is None:
+            run("kill", "-RTMIN+4", str(self.leader))       # systemd(1): power off
+        try:
+            self.process.wait(OFF_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.stop(self.process)
+
     def stop(self):
-        if self.process:
-            if self.leader and self.process.poll() is None:
-                run("kill", "-RTMIN+4", str(self.leader))       # systemd(1): power off
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.stop(self.process)
-        for place in (self.root, self.directory):
-            if os.path.ismount(place):
-                run("umount", "-l", str(place))
-        shutil.rmtree(self.directory, ignore_errors=True)
+        try:
+            if self.process:
+                self.power_off()
+        finally:
+            for place in (self.root, self.directory):
+                if os.path.ismount(place):
+                    run("umount", "-l", str(place))
+            shutil.rmtree(self.directory, ignore_errors=True)
+            for place in [place for group in self.groups for place, _, _ in os.walk(group, topdown=False)]:
+                with contextlib.suppress(OSError):          # somebody has not gone after all
+                    os.rmdir(place)
