@@ -1,8 +1,10 @@
 """The units as files: sound, and as closed as they claim; and a worker started by socket activation alone."""
 import os
 import re
+import secrets
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -55,15 +57,14 @@ def connect(path):
 @pytest.mark.parametrize("how", [["--inetd"], []], ids=["descriptor 0", "descriptor 3"])
 def test_a_worker_is_started_by_its_first_request(tmp_path, model, how):
     path = tmp_path / "app.sock"
-    env = environment(OPENAI_API_KEY=API_KEY, OPENAI_BASE_URL=model.base_url, SHM_NAME=f"/bakame-test-sa-{os.getpid()}")
+    shm_name = f"/bakame-test-sa-{secrets.token_hex(8)}"         # that of a run that was killed is nobody's
+    env = environment(OPENAI_API_KEY=API_KEY, OPENAI_BASE_URL=model.base_url, SHM_NAME=shm_name)
     passed_on = [f"--setenv={name}" for name in env]
     activator = subprocess.Popen(["systemd-socket-activate", *how, *passed_on, "-l", str(path), str(PROGRAM)],
                                  env=env, stderr=subprocess.DEVNULL, preexec_fn=process.end_with_parent)
     try:
-        with wait_until(lambda: connect(path), 10, "a connection") as connection:
+        with wait_until(lambda: connect(path), 120, "a connection") as connection:
             assert connection.ask("GET", "/api/health/live").status == 200
     finally:
         process.stop(activator)
-        shm = f"/dev/shm/bakame-test-sa-{os.getpid()}"
-        if os.path.exists(shm):
-            os.unlink(shm)
+        Path("/dev/shm" + shm_name).unlink(missing_ok=True)
