@@ -1,4 +1,5 @@
 """front_stack.py - a Stack behind a front of one's choice, set up by the shipped configuration."""
+import contextlib
 import json
 import os
 import shutil
@@ -59,7 +60,7 @@ class FrontStack(Stack):
             self.wait_started()
         if self.front_class.tls:
             return              # what the plain address says is no answer of a worker
-        wait_until(answers, 20, "an answer through the front")
+        wait_until(answers, 120, "an answer through the front")
 
     def kill_workers(self):
         """Each of them, as a crash would."""
@@ -67,7 +68,8 @@ class FrontStack(Stack):
             worker.kill()
         if self.front_class.starts_workers:
             for pid in self.started_by_front():
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     def started_by_front(self):
         program = str(self.front.directory / "bakame-fcgi")

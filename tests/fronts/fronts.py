@@ -18,7 +18,7 @@ from worker import BUILD, PROGRAM
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ATTEMPTS = 5            # a port that was free may be taken before a server binds it
-START_SECONDS = 20
+START_SECONDS = 120
 CORS_ALLOWED = "https://app.example.org"
 CORS_REFUSED = "https://evil.example.net"
 SHIPPED = {"@pkgdatadir@": "/usr/local/share/bakame", "@pkglibexecdir@": "/usr/local/libexec/bakame", "@sysconfdir@": "/usr/local/etc"}

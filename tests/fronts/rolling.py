@@ -6,6 +6,8 @@ By itself, the whole measure: 10,000 requests, one in five a stream, over 20 rep
     tests/fronts/rolling.py [front [requests [rounds]]]
 """
 import collections
+import contextlib
+import itertools
 import os
 import re
 import signal
@@ -22,8 +24,10 @@ from client import DONE, Exchange
 from script import MockModel, sleep, stream, text
 from stack import wait_until
 
+SECONDS = 300           # past them a worker hangs
 CLIENTS = 32
 STREAM_EVERY = 5
+DRAIN_SECONDS = 240     # longer than a busy machine makes a stream
 PIECES = [f"piece {i} " for i in range(10)]
 
 
@@ -36,12 +40,17 @@ def answer(seconds):
 
 
 class Load:
-    """`total` requests by clients in threads; lost[why] counts those without a whole good answer."""
+    """`least` requests by clients in threads, and where it goes on more until join(); lost[why] counts those without a whole
+    good answer."""
 
-    def __init__(self, stack, script, total):
+    def __init__(self, stack, script, least, goes_on=False):
         self.stack = stack
         self.script = script
-        self.left = collections.deque(range(total))
+        self.least = least
+        self.numbers = itertools.count()
+        self.enough = threading.Event()
+        if not goes_on:
+            self.enough.set()
         self.lost = collections.Counter()
         self.answered = 0
         self.streams = 0
@@ -51,11 +60,7 @@ class Load:
             thread.start()
 
     def client(self):
-        while True:
-            try:
-                number = self.left.popleft()
-            except IndexError:
-                return
+        while (number := next(self.numbers)) < self.least or not self.enough.is_set():
             streams = number % STREAM_EVERY == 0
             try:
                 why = self.chat() if streams else self.short(number)
@@ -95,10 +100,8 @@ class Load:
                        if isinstance(event, dict) and event.get("choices"))
         return None if events[-1:] == [DONE] and said == "".join(PIECES) else "stream: not whole"
 
-    def running(self):
-        return any(thread.is_alive() for thread in self.threads)
-
     def join(self):
+        self.enough.set()
         for thread in self.threads:
             thread.join()
 
@@ -109,10 +112,9 @@ def replace_all(stack):
         return end_each(stack)
     for worker in [worker for worker in stack.workers if worker.alive()]:
         successor = stack.start_worker()
-        while not successor.stderr():
-            time.sleep(0.005)
+        wait_until(lambda: heeds_term(successor.pid), SECONDS, "a worker to start")
         worker.signal(15)
-        worker.wait(60)
+        worker.wait(SECONDS)
 
 
 def heeds_term(pid):
@@ -128,21 +130,20 @@ def heeds_term(pid):
 def end_each(stack):
     """Each worker that the front has started is told to end, and has; the front starts others as it needs them."""
     for pid in filter(heeds_term, stack.started_by_front()):
-        os.kill(pid, signal.SIGTERM)
-        wait_until(lambda: pid not in stack.started_by_front(), 60, f"worker {pid} to end")
+        with contextlib.suppress(ProcessLookupError):       # it has ended by itself
+            os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: pid not in stack.started_by_front(), SECONDS, f"worker {pid} to end")
 
 
 def run(stack, script, requests, rounds):
-    """Returns the load, ended, and how many rounds of replacements there were while it ran."""
-    load = Load(stack, script, requests)
-    done = 0
-    while done < rounds:
-        replace_all(stack)
-        done += load.running()
-        if not load.running():
-            break
-    load.join()
-    return load, done
+    """All workers are replaced so many times while there is load, of so many requests at least.  Returns the load, ended."""
+    load = Load(stack, script, requests, goes_on=True)
+    try:
+        for _ in range(rounds):
+            replace_all(stack)
+    finally:
+        load.join()
+    return load
 
 
 def main():
@@ -151,13 +152,13 @@ def main():
     requests = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 20
     model = MockModel("/dev/null")
-    stack = FrontStack(front, model, workers=2, DRAIN_SECONDS=30)
+    stack = FrontStack(front, model, workers=2, DRAIN_SECONDS=DRAIN_SECONDS)
     try:
         script = model.script(answer(0.5))
         began = time.monotonic()
-        load, done = run(stack, script, requests, rounds)
+        load = run(stack, script, requests, rounds)
         print(f"{front}: {load.answered} requests, {load.streams} of them streams, in {time.monotonic() - began:.1f} s; "
-              f"{done} rolling restarts of all workers meanwhile; lost: {sum(load.lost.values())} {dict(load.lost) or ''}")
+              f"{rounds} rolling restarts of all workers meanwhile; lost: {sum(load.lost.values())} {dict(load.lost) or ''}")
     finally:
         stack.close()
         model.stop()

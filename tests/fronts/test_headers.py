@@ -30,7 +30,7 @@ def test_every_answer_of_a_worker_gets_the_headers_and_is_passed_on(scripted, st
 
 @pytest.mark.parametrize("front", FRONTS)
 def test_a_worker_that_refuses_for_now_is_passed_on(start_site, front):
-    site = start_site(front, RATE_LIMIT_GUEST="1/60")
+    site = start_site(front, RATE_LIMIT_GUEST="1/3600")          # a window that no pause between the two outlasts
     assert site.post("/api/chat", "{").status == 400
     exchange = site.post("/api/chat", "{")
     assert exchange.status == 429
@@ -38,7 +38,7 @@ def test_a_worker_that_refuses_for_now_is_passed_on(start_site, front):
     assert exchange.json()["error"]["request_id"] == exchange.header("X-Request-Id")
     for name in ("Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit", "RateLimit-Policy"):
         assert len(exchange.answer.headers.get_all(name)) == 1, name
-    assert 1 <= int(exchange.header("Retry-After")) <= 60
+    assert 1 <= int(exchange.header("Retry-After")) <= 3600
 
 
 @pytest.mark.parametrize("path, status", [("/", 200), ("/nothing", 404), ("/assets/nothing.js", 404), ("/api/nothing", 404), ("/metrics", 200)])

@@ -44,7 +44,7 @@ def test_a_client_that_leaves_ends_the_models_answer(start_site, model, front, s
     exchange = site.chat(script)
     assert exchange.next_text() == "one"
     exchange.leave()
-    script.wait("gone", timeout=30)
+    script.wait("gone", timeout=120)
 
 
 def test_an_id_is_the_clients_the_fronts_and_the_workers(site):
@@ -53,7 +53,7 @@ def test_an_id_is_the_clients_the_fronts_and_the_workers(site):
     request_id = exchange.header("X-Request-Id")
     exchange.close()
     assert [line["path"] for line in site.log_lines(request_id)] == ["/v1/models"]
-    wait_until(lambda: request_id in site.front.access_log(), what="a line of the access log")
+    wait_until(lambda: request_id in site.front.access_log(), 120, what="a line of the access log")
 
 
 def test_a_query_is_not_in_the_access_log(site):
@@ -61,7 +61,7 @@ def test_a_query_is_not_in_the_access_log(site):
     request_id = exchange.header("X-Request-Id")
     exchange.read()
     exchange.close()
-    wait_until(lambda: request_id in site.front.access_log(), what="a line of the access log")
+    wait_until(lambda: request_id in site.front.access_log(), 120, what="a line of the access log")
     assert "between-you-and-me" not in site.front.access_log()
 
 
@@ -69,7 +69,7 @@ def test_a_query_is_not_in_the_access_log(site):
 def test_while_no_worker_runs_it_says_so_and_recovers(start_site, front):
     site = start_site(front)
     site.worker.signal(15)
-    site.worker.wait(10)
+    site.worker.wait(120)
     site.listener.close()
     for path in ("/api/health/live", "/v1/models"):
         exchange = site.get(path)
@@ -86,7 +86,7 @@ def test_an_answer_that_breaks_off_before_it_began_is_an_error_as_any(start_site
     site = start_site(front)
     script = model.script([HANG])
     exchange = site.chat(script, stream=False)
-    script.wait("received")
+    script.wait("received", timeout=120)
     site.kill_workers()
     assert exchange.status in (500, 502, 503)
     assert_security_headers(exchange)

@@ -21,7 +21,7 @@ def tls_site(request, model):
 
 
 def curl(site, *arguments):
-    return ["curl", "-sS", "--max-time", "30", "--cacert", str(site.front.certificate), *arguments]
+    return ["curl", "-sS", "--max-time", "300", "--cacert", str(site.front.certificate), *arguments]
 
 
 def url(site, path):
@@ -64,7 +64,7 @@ def test_old_versions_are_refused(tls_site):
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = ssl.TLSVersion.TLSv1
     context.maximum_version = ssl.TLSVersion.TLSv1_1
-    with socket.create_connection(("127.0.0.1", tls_site.front.tls_port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", tls_site.front.tls_port), 120) as connection:
         with pytest.raises(ssl.SSLError):
             context.wrap_socket(connection)
 
