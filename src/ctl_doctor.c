@@ -33,13 +33,14 @@
 #define TRIES 3
 #define REACH_TRIES 7                   /* 3 s */
 #define REACH_PAUSE_NS 500000000L
-/* A client that has gone is noticed at the next write, and that is one of EVERY_MS. */
-#define ABORT_EVENTS 40
-#define ABORT_WAIT_MS 3000
+/* A client that has gone is noticed at the next write.  The stream, as long as there may be one, outlasts the wait. */
+#define ABORT_EVENTS 100
+#define ABORT_EVERY_MS 150
+#define ABORT_WAIT_MS 10000
 
 #define CLOCK_MAX_SECS 5
 #define CERTIFICATE_MIN_DAYS 14
-#define REFUSAL_MS 5000
+#define REFUSAL_MS 20000
 /* All in all, for a limit that refuses. */
 #define LIMIT_WAIT_MAX_SECS 60
 #define SMALL_BODY ((size_t)900 * 1024)          /* of a chat, which may have 1 MiB */
@@ -293,26 +294,38 @@ read_fate(const struct patient *p, char *state, size_t size, bool *authorized_r)
 	told_free(&told);
 }
 
+/* What became of a stream that we left: "gone" where the worker has heard of it, "running" where it has not yet, "done"
+   where we were so slow that it had ended before; "" when nobody knows. */
 static void
-check_abort(struct patient *p)
+leave_stream(struct patient *p, char *state, size_t size)
 {
 	struct told told;
-	unsigned leave_after = p->held_back ? 0 : 2;
-	unsigned events = p->held_back ? 1 : ABORT_EVENTS;
-	char path[120], state[16] = "";
+	char path[120];
 	bool authorized;
-	int64_t end;
+	int64_t end, pause_ms = ABORT_EVERY_MS;
 
 	if (getrandom(&p->stream_id, sizeof(p->stream_id), 0) != (ssize_t)sizeof(p->stream_id))
 		p->stream_id = (uint64_t)now_ms(CLOCK_REALTIME);
 	p->stream_id |= 1;
-	snprintf(path, sizeof(path), "/api/health/stream?events=%u&every=%d&id=%" PRIx64, events, EVERY_MS, p->stream_id);
-	ask_within_limit(&(struct ask){.method = "GET", .url = url_of(p, path), .ca_file = p->ca_file, .leave_after = leave_after}, &told);
+	snprintf(path, sizeof(path), "/api/health/stream?events=%d&every=%d&id=%" PRIx64, p->held_back ? 1 : ABORT_EVENTS, ABORT_EVERY_MS, p->stream_id);
+	ask_within_limit(&(struct ask){.method = "GET", .url = url_of(p, path), .ca_file = p->ca_file, .leave_after = p->held_back ? 0 : 2}, &told);
+	told_free(&told);
 	end = now_ms(CLOCK_MONOTONIC) + ABORT_WAIT_MS;
 	do {
-		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-		read_fate(p, state, sizeof(state), &authorized);
+		nanosleep(&(struct timespec){.tv_nsec = pause_ms * 1000000}, NULL);
+		read_fate(p, state, size, &authorized);
+		if (pause_ms < 500)
+			pause_ms *= 2;          /* each of these questions counts */
 	} while (strcmp(state, "running") == 0 && now_ms(CLOCK_MONOTONIC) < end);
+}
+
+static void
+check_abort(struct patient *p)
+{
+	char state[16] = "done";
+
+	for (int i = 0; i < (p->held_back ? 1 : TRIES) && strcmp(state, "done") == 0; i++)
+		leave_stream(p, state, sizeof(state));
 	if (p->held_back)
 		printf("?     %-15s cannot be told while streams are held back\n", "abort");
 	else if (strcmp(state, "gone") == 0)
@@ -321,7 +334,6 @@ check_abort(struct patient *p)
 		printf("?     %-15s could not be told: another host, or a limit, answered the question\n", "abort");
 	else
 		say_found(p, "abort", FINDING_ABORT, "the client has left, and %d ms later the worker still sends (%s)", ABORT_WAIT_MS, state);
-	told_free(&told);
 }
 
 /* ---- headers ---- */
@@ -451,13 +463,14 @@ check_clock(struct patient *p)
 {
 	struct told told;
 	char date[64];
-	time_t theirs;
+	time_t theirs, before = time(NULL), after;
 	long long apart;
 
 	get(p, "/api/health/live", NULL, &told);
+	after = time(NULL);             /* an answer that is long on its way says when it left */
 	(void)told_header(&told, "Date", date, sizeof(date));
 	theirs = curl_getdate(date, NULL);
-	apart = (long long)theirs - (long long)time(NULL);
+	apart = theirs < before ? (long long)theirs - (long long)before : theirs > after ? (long long)theirs - (long long)after : 0;
 	if (theirs == -1)
 		printf("?     %-15s the answer has no date\n", "clock");
 	else if (apart > CLOCK_MAX_SECS || apart < -CLOCK_MAX_SECS)
