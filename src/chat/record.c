@@ -156,13 +156,16 @@ add_messages(struct json_object *all, struct json_object *more)
 		json_object_array_add(all, json_object_get(json_object_array_get_idx(more, i)));
 }
 
-/* Those of the request as they came; files go with the last that a person said. */
+/* Those of the request as they came; files go with the last that a person said.  What a message itself says of files was
+   checked by nobody. */
 static void
 add_request(struct json_object *all, struct json_object *body)
 {
 	struct json_object *messages = json_member(body, "messages", json_type_array);
 	struct json_object *files = json_member(body, "attachments", json_type_array);
 
+	for (size_t i = 0; i < json_object_array_length(messages); i++)
+		json_object_object_del(json_object_array_get_idx(messages, i), "attachments");
 	for (size_t i = json_object_array_length(messages); files != NULL && i-- > 0;) {
 		struct json_object *message = json_object_array_get_idx(messages, i);
 

@@ -453,6 +453,20 @@ def test_text_goes_to_the_model_and_stays_known(owner, model):
     assert isinstance(conversation["messages"][0]["content"], str)
 
 
+@pytest.mark.parametrize("own", ["its id", "too many", [None], [7], ["x"], "x", {"a": 1}], ids=str)
+def test_a_message_has_no_files_of_its_own(owner, model, own):
+    """They come with the request, where they are checked: what a message says of some goes nowhere."""
+    file = extracted(owner, upload(owner, "x.txt", b"ibanga"))
+    own = {"its id": [file["id"]], "too many": [file["id"]] * 40 + [None]}.get(own, own) if isinstance(own, str) else own
+    script = model.script(mock.reply())
+    body = chat_body(script)
+    body["messages"][0]["attachments"] = own
+    exchange = owner.bearer("POST", "/api/chat", body)
+    assert exchange.status == 200 and exchange.events()[-1] == "[DONE]"
+    (message,) = told_to_model(script)
+    assert set(message) == {"role", "content"} and isinstance(message["content"], str)
+
+
 @pytest.mark.parametrize("more", [b"", bytes(range(256)) * 600, bytes(range(256)) * 3600 + b"."], ids=["small", "encoded aside", "written aside"])
 def test_images_go_to_the_model(owner, model, more):
     file = upload(owner, "x.png", png() + more)
