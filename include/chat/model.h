@@ -54,7 +54,7 @@ struct model_chunk {
 enum model_event model_next_chunk(struct model_call *m, int64_t until_ms, struct model_chunk *chunk_r,
                                   struct err *err) MUST_USE;
 
-/* The whole answer of a call that does not stream; json_object_put() it. */
+/* The whole answer of a call that does not stream: an object with at least one choice; json_object_put() it. */
 int model_read_answer(struct model_call *m, struct json_object **answer_r, struct err *err) MUST_USE;
 
 /* Did the model refuse the call because it was offered tools?  After MODEL_FAILED. */

@@ -346,20 +346,28 @@ model_wait(struct model_call *m, int64_t until_ms, struct err *err)
 	return event;
 }
 
-/* The stream itself says that the model failed. */
+/* The model says that it failed where its answer should be; `said` has the member "error". */
 COLD static enum model_event
-streamed_error(struct json_slice text, struct err *err)
+said_error(struct json_object *said, struct err *err)
 {
-	struct json_object *event = json_parse_trusted(text.text, text.len);
 	char message[sizeof(err->message)];
 	struct complaint complaint;
 
-	read_complaint(event, &complaint);
-	json_object_put(event);
+	read_complaint(said, &complaint);
 	snprintf(message, sizeof(message), "The model failed while answering: %s",
 	         complaint.words[0] != '\0' ? complaint.words : "no reason given.");
 	err->cause[0] = '\0';
 	return fail(err, ERR_UPSTREAM, message);
+}
+
+COLD static enum model_event
+streamed_error(struct json_slice text, struct err *err)
+{
+	struct json_object *event = json_parse_trusted(text.text, text.len);
+
+	said_error(event, err);
+	json_object_put(event);
+	return MODEL_FAILED;
 }
 
 /* An array of objects, or nothing.  (Its first element tells.) */
@@ -485,6 +493,7 @@ model_next_chunk(struct model_call *m, int64_t until_ms, struct model_chunk *chu
 static int
 read_json_answer(struct http_call *http, int64_t deadline_ms, struct json_object **answer_r, struct err *err)
 {
+	struct json_facts facts;
 	char *text;
 	size_t len;
 
@@ -495,12 +504,30 @@ read_json_answer(struct http_call *http, int64_t deadline_ms, struct json_object
 			fail_slow(err);
 		return -1;
 	}
-	*answer_r = json_parse_trusted(text, len);
+	/* as strictly as the chunks of a stream */
+	*answer_r = json_scan_check((struct json_slice){text, len}, &facts) ? json_parse_trusted(text, len) : NULL;
 	free(text);
 	if (json_object_is_type(*answer_r, json_type_object))
 		return 0;
 	json_object_put(*answer_r);
 	fail_malformed(err, "the model's answer is not a JSON object");
+	return -1;
+}
+
+/* Some servers, and what stands between them and us, say by status 200 that they failed. */
+static int
+check_answer(struct json_object *answer, struct err *err)
+{
+	struct json_object *choices = json_member(answer, "choices", json_type_array);
+
+	if (json_object_object_get(answer, "error") != NULL) {
+		said_error(answer, err);
+		return -1;
+	}
+	if (choices != NULL && json_object_array_length(choices) > 0 &&
+	    json_object_is_type(json_object_array_get_idx(choices, 0), json_type_object))
+		return 0;
+	fail_malformed(err, "the model's answer has no choices");
 	return -1;
 }
 
@@ -514,6 +541,12 @@ model_read_answer(struct model_call *m, struct json_object **answer_r, struct er
 	/* the headers come when the answer is made: the rest follows at once */
 	deadline = loop_now_ms() + config()->openai_idle_timeout_ms;
 	if (read_json_answer(m->http, deadline < m->give_up_ms ? deadline : m->give_up_ms, answer_r, err) == -1) {
+		note_failure(m, err);
+		return -1;
+	}
+	if (check_answer(*answer_r, err) == -1) {
+		json_object_put(*answer_r);
+		*answer_r = NULL;
 		note_failure(m, err);
 		return -1;
 	}

@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from contract import assert_error, assert_retry_after
-from script import FIN, RST, reply, status
+from script import FIN, RST, reply, send, status
 from stack import API_KEY
 
 import replies
@@ -97,6 +97,26 @@ def test_a_host_that_does_not_accept_is_an_error_in_time(start_stack):
 def test_a_completion_that_is_not_json_is_502(stack, model):
     exchange = stack.chat(model.script(status(200, '{"choices": [')), stream=False)
     assert_error(exchange, "upstream_error")
+
+
+NO_COMPLETIONS = {
+    "an error": '{"error": {"message": "CUDA out of memory", "code": 500}}',
+    "an error in words": '{"error": "CUDA out of memory"}',
+    "no choices": '{"id": "x", "object": "chat.completion"}',
+    "choices that are null": '{"choices": null}',
+    "choices without one": '{"choices": []}',
+    "choices that are none": '{"choices": ["Hello"]}',
+    "not UTF-8": b'{"choices": [{"index": 0, "message": {"role": "assistant", "content": "\xff"}, "finish_reason": "stop"}]}',
+}
+
+
+@pytest.mark.parametrize("body", NO_COMPLETIONS.values(), ids=NO_COMPLETIONS)
+def test_what_is_no_completion_is_502_though_its_status_be_200(stack, model, body):
+    data = body if isinstance(body, bytes) else body.encode()
+    said = [["head", 200, [["Content-Type", "application/json"], ["Content-Length", str(len(data))]]], send(data), FIN]
+    message = assert_error(stack.v1(model.script(said)), "upstream_error")
+    assert ("out of memory" in message) == (b"out of memory" in data)
+    stack.assert_serves()
 
 
 def test_a_completion_cut_short_is_502(stack, model):

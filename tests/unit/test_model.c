@@ -579,7 +579,8 @@ check_whole(void *arg)
 static void
 a_whole_answer_may_take_longer_than_a_first_byte(void **state)
 {
-	struct script s = {.answers = {"HTTP/1.1 200 OK\r\n" JSON_HEADERS "{\"id\":\"y\"}"}, .pause_ms = FIRST_BYTE_MS + 100};
+	struct script s = {.answers = {"HTTP/1.1 200 OK\r\n" JSON_HEADERS "{\"id\":\"y\",\"choices\":[{}]}"},
+	                   .pause_ms = FIRST_BYTE_MS + 100};
 
 	(void)state;
 	set_ms("OPENAI_FIRST_BYTE_TIMEOUT_MS", FIRST_BYTE_MS);
@@ -611,6 +612,11 @@ whole_answers_that_are_none_fail(void **state)
 	    "HTTP/1.1 200 OK\r\n" JSON_HEADERS "{\"a\":1} x",
 	    "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n" JSON_HEADERS "{\"a\":1}",
 	    "HTTP/1.1 500 No\r\n" JSON_HEADERS "{}",
+	    "HTTP/1.1 200 OK\r\n" JSON_HEADERS "{}",
+	    "HTTP/1.1 200 OK\r\n" JSON_HEADERS "{\"choices\":[]}",
+	    "HTTP/1.1 200 OK\r\n" JSON_HEADERS "{\"choices\":[\"x\"]}",
+	    "HTTP/1.1 200 OK\r\n" JSON_HEADERS "{\"choices\":[{\"x\":\"\xff\"}]}",
+	    "HTTP/1.1 200 OK\r\n" JSON_HEADERS "{\"choices\":[{}],\"error\":\"no\"}",
 	};
 
 	(void)state;
