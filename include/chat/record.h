@@ -37,9 +37,8 @@ int record_begin(struct request *rq, struct json_object *body, struct prompt *pr
 /* Add to what the client is told first: which conversation, which messages, whether it is kept. */
 void record_add_extras(const struct record *r, struct json_object *extras);
 
-/* Text of the answer: a JSON string as it stands in a chunk, quotes included; or plain. */
+/* Text of the answer: a JSON string as it stands in a chunk, quotes included. */
 void record_note(struct record *r, struct json_slice quoted);
-void record_note_text(struct record *r, const char *text);
 
 /* Store the answer, once.  What the client should be told besides (an object to free), or NULL.  Waits, even
    when cancelled. */

@@ -274,22 +274,33 @@ record_add_extras(const struct record *r, struct json_object *extras)
 void
 record_note(struct record *r, struct json_slice quoted)
 {
-	if (quoted.len > 2 && quoted.text[0] == '"')
-		(void)!buffer_append(&r->said, quoted.text + 1, quoted.len - 2);
-}
-
-void
-record_note_text(struct record *r, const char *text)
-{
-	struct json_object *json = json_object_new_string(text);
-	size_t len;
-	const char *quoted = json_text(json, &len);
-
-	record_note(r, (struct json_slice){quoted, len});
-	json_object_put(json);
+	/* what follows a part that found no room would leave a gap */
+	if (quoted.len > 2 && quoted.text[0] == '"' && buffer_append(&r->said, quoted.text + 1, quoted.len - 2) == -1)
+		r->said.max = r->said.len;
 }
 
 /* ---- end ---- */
+
+/* A text without the NULs in it, which PostgreSQL has not.  Takes it over. */
+static struct json_object *
+without_nuls(struct json_object *text)
+{
+	size_t len = (size_t)json_object_get_string_len(text), kept = 0;
+	const char *from = json_object_get_string(text);
+	struct json_object *clean;
+	char *to;
+
+	if (memchr(from, '\0', len) == NULL)
+		return text;
+	to = mem_alloc(len);
+	for (size_t i = 0; i < len; i++)
+		if (from[i] != '\0')
+			to[kept++] = from[i];
+	clean = json_object_new_string_len(to, (int)kept);
+	free(to);
+	json_object_put(text);
+	return clean;
+}
 
 /* What was said, as a JSON string. */
 static struct json_object *
@@ -303,10 +314,8 @@ said_text(const struct record *r)
 	    buffer_append(&quoted, "\"", 1) == 0)
 		text = json_parse_trusted(quoted.data, quoted.len);
 	buffer_free(&quoted);
-	/* PostgreSQL has no NUL in a text */
-	if (json_object_is_type(text, json_type_string) &&
-	    memchr(json_object_get_string(text), '\0', (size_t)json_object_get_string_len(text)) == NULL)
-		return text;
+	if (json_object_is_type(text, json_type_string))
+		return without_nuls(text);
 	json_object_put(text);
 	return json_object_new_string("");
 }

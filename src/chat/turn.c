@@ -275,10 +275,14 @@ note_answer(struct turn *t)
 {
 	struct json_object *choices = json_member(t->answer, "choices", json_type_array);
 	struct json_object *choice = choices != NULL ? json_object_array_get_idx(choices, 0) : NULL;
-	const char *text = json_member_text(json_member(choice, "message", json_type_object), "content");
+	struct json_object *content =
+	    json_member(json_member(choice, "message", json_type_object), "content", json_type_string);
+	struct json_slice quoted = {0};
 
-	if (text != NULL && t->prompt->record != NULL)
-		record_note_text(t->prompt->record, text);
+	if (content == NULL || t->prompt->record == NULL)
+		return;
+	quoted.text = json_text(content, &quoted.len);
+	record_note(t->prompt->record, quoted);
 }
 
 static int

@@ -235,6 +235,24 @@ def test_pages_of_the_list_hold_each_once_newest_first(house, ada):
         assert times == sorted(times, reverse=True)
 
 
+@pytest.mark.parametrize("streaming", [True, False], ids=["stream", "completion"])
+def test_an_answer_with_a_nul_is_kept_without_it(ada, model, streaming):
+    """Models can say U+0000; PostgreSQL cannot keep it."""
+    exchange = ada.bearer("POST", "/api/chat", chat_body(model.script(mock.reply(pieces=["a\0b", "\0", "c\\u0000é"])),
+                                                         stream=streaming))
+    assert exchange.status == 200 and exchange.read()
+    (conversation,) = listed(ada)["conversations"]
+    message = get(ada, f"/api/conversations/{conversation['id']}")["messages"][1]
+    assert (message["content"], message["status"]) == ("abc\\u0000é", "complete")
+
+
+def test_of_an_answer_that_is_too_long_to_keep_the_beginning_is_kept(ada, model):
+    pieces = ["x" * 300_000, "y" * 300_000, "z"]
+    told, text = say(ada, model.script(mock.reply(pieces=pieces)))
+    assert text == "".join(pieces)
+    assert opened(ada, told)["messages"][1]["content"] == pieces[0]
+
+
 def test_search_finds_titles_and_messages_without_accents(ada):
     told = answered(ada, "Où est le café à Kigali?")
     ids = [told["conversation_id"]]
