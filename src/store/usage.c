@@ -234,8 +234,10 @@ int
 usage_report(struct arena *a, const char *from, const char *to, const char *bucket, struct buffer *out, struct err *err)
 {
 	const struct pg_tx tx = {.role = PG_SERVICE, .read_only = true};
-	const struct pg_rows *rows[2];
+	const struct pg_rows *rows[3];
 	const struct pg_statement statements[] = {
+	    /* days are those of UTC, of whatever zone the database is */
+	    {"select set_config('TimeZone', 'UTC', true)", PG_NO_PARAMS},
 	    PG_STATEMENT("select json_build_object('at', " TIME_SQL("date_trunc($3, h.hour, 'UTC')") ", " SUMS_SQL ")"
 	                 " from usage_hourly h where " SPAN_SQL " group by date_trunc($3, h.hour, 'UTC')"
 	                 " order by date_trunc($3, h.hour, 'UTC') limit 10000",
@@ -246,13 +248,13 @@ usage_report(struct arena *a, const char *from, const char *to, const char *buck
 	                 from, to),
 	};
 
-	if (pg_run(&tx, a, statements, 2, rows, err) == -1) {
+	if (pg_run(&tx, a, statements, 3, rows, err) == -1) {
 		if (err->code == ERR_UNPROCESSABLE)
 			err_set(err, ERR_INVALID_REQUEST, "from and to must be moments such as 2026-01-31 or 2026-01-31T12:00:00Z.");
 		return -1;
 	}
-	if (buffer_printf(out, "{\"bucket\":\"%s\"", bucket) == -1 || put_list(out, "usage", rows[0], err) == -1 ||
-	    put_list(out, "users", rows[1], err) == -1 || buffer_append(out, "}", 1) == -1)
+	if (buffer_printf(out, "{\"bucket\":\"%s\"", bucket) == -1 || put_list(out, "usage", rows[1], err) == -1 ||
+	    put_list(out, "users", rows[2], err) == -1 || buffer_append(out, "}", 1) == -1)
 		return err_set(err, ERR_INTERNAL, "The answer needs too much memory.");
 	return 0;
 }

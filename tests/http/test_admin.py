@@ -192,6 +192,17 @@ def test_usage_is_summed_by_person_and_hour(start_stack, database, model):
         assert_error(root.bearer("GET", "/api/admin/usage?" + bad), "invalid_request")
 
 
+def test_usage_has_the_days_of_utc_whatever_the_databases_zone(start_stack, database):
+    database.sql(f"alter database {database.name} set timezone = 'Africa/Kigali'")
+    stack = start(start_stack, database)
+    root = somebody(stack, "admin")
+    database.sql("insert into usage_hourly (hour, requests) values ('2026-01-30T23:00Z', 1), ('2026-01-31T00:00Z', 2), "
+                 "('2026-01-31T23:00Z', 4), ('2026-02-01T00:00Z', 8)")
+    found = usage(root, **{"from": "2026-01-31", "to": "2026-02-01"})
+    assert [(row["at"], row["requests"]) for row in found["usage"]] == [("2026-01-31T00:00:00Z", 6)]
+    assert [row["requests"] for row in found["users"]] == [6]
+
+
 def test_usage_is_written_when_a_worker_ends_and_kept_while_the_database_is_away(start_stack, database, model):
     stack = start(start_stack, database, workers=1)
     database.cut_off()
