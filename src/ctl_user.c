@@ -177,7 +177,7 @@ change(struct order *o, const struct verb *verb, struct err *err)
 		return 0;
 	}
 	if (password_hash(o->password, hash, err) == -1 ||
-	    people_set_password(o->arena, p.id, hash, NULL, err) == -1)
+	    people_set_password(o->arena, p.id, hash, NULL, NULL, err) == -1)
 		return -1;
 	auth_person_changed(p.id);
 	return people_note(o->arena, p.id, "user.password", err);

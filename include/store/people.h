@@ -27,6 +27,7 @@ struct person {
 	int64_t tokens_per_day;         /* -1: as all */
 	const char *created_at;         /* RFC 3339 */
 	const char *password_hash;      /* of people_find() only; NULL if there is none */
+	const char *password_version;   /* with it: tells it from any other that they had or will have */
 };
 
 /* Make a random UUID. */
@@ -40,13 +41,16 @@ int people_add(struct arena *a, const char *email, const char *name, const char 
 int people_find(struct arena *a, const char *email, struct person *person_r, struct err *err) MUST_USE;
 int people_get(struct arena *a, const char *id, struct person *person_r, struct err *err) MUST_USE;
 
-int people_get_password(struct arena *a, const char *id, const char **hash_r, struct err *err) MUST_USE;
+/* The hash and its version, NULL where there is none. */
+int people_get_password(struct arena *a, const char *id, const char **hash_r, const char **version_r, struct err *err) MUST_USE;
 
-/* A new password; ends all sessions but `session_id` (NULL: all). */
-int people_set_password(struct arena *a, const char *id, const char *hash, const char *session_id, struct err *err) MUST_USE;
+/* A new password; ends all sessions but `session_id` (NULL: all).  With `version` it takes the place of that one only:
+   ERR_CONFLICT when it is another by now. */
+int people_set_password(struct arena *a, const char *id, const char *hash, const char *session_id, const char *version,
+                        struct err *err) MUST_USE;
 
-/* Only what signing in finds out by the way: no session ends. */
-int people_renew_hash(struct arena *a, const char *id, const char *hash, struct err *err) MUST_USE;
+/* Only what signing in finds out by the way: no session ends, and nothing happens when the password is another by now. */
+int people_renew_hash(struct arena *a, const char *id, const char *hash, const char *version, struct err *err) MUST_USE;
 
 /* Somebody who comes with a token of Supabase: made at the first time.  `email` may be "". */
 int people_meet(struct arena *a, const char *id, const char *email, const char *name, struct person *person_r,
@@ -76,7 +80,9 @@ struct session {
 	const char *user_agent;
 };
 
-int people_add_session(struct arena *a, const char *user_id, const struct session *session, struct err *err) MUST_USE;
+/* With `version` of the password by which they signed in: ERR_UNAUTHORIZED when it is another by now. */
+int people_add_session(struct arena *a, const char *user_id, const struct session *session, const char *version,
+                       struct err *err) MUST_USE;
 
 /* Change the token of a session.  1 with its person, or 0: the token is not the session's, which has ended now if
    the token once was. */

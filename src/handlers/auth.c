@@ -74,7 +74,7 @@ begin_session(struct request *rq, int status, const struct person *p, struct err
 	if (session_token_make(rq->arena, SESSION_TOKEN_COOKIE, p->id, id, config()->session_days * DAY_SECS, &token, err) == -1)
 		return -1;
 	session = session_of(rq, &token);
-	if (people_add_session(rq->arena, p->id, &session, err) == -1)
+	if (people_add_session(rq->arena, p->id, &session, p->password_version, err) == -1)
 		return -1;
 	return answer_session(rq, status, p, &token, err);
 }
@@ -139,7 +139,7 @@ renew_hash(struct request *rq, const struct person *p, const char *password)
 	struct err err;
 
 	if (password_is_outdated(p->password_hash) &&
-	    (password_hash(password, hash, &err) == -1 || people_renew_hash(rq->arena, p->id, hash, &err) == -1))
+	    (password_hash(password, hash, &err) == -1 || people_renew_hash(rq->arena, p->id, hash, p->password_version, &err) == -1))
 		LOG_WARN(&rq->log, "a password's hash could not be renewed", LOG_STR("reason", err.message));
 }
 
@@ -267,7 +267,7 @@ int
 handle_password(struct request *rq, struct err *err)
 {
 	char hash[PASSWORD_HASH_BYTES];
-	const char *current, *wanted, *known;
+	const char *current, *wanted, *known, *version;
 	struct json_object *body;
 	int fits, rc;
 
@@ -278,7 +278,7 @@ handle_password(struct request *rq, struct err *err)
 	if (current == NULL || wanted == NULL)
 		return err_set(err, ERR_INVALID_REQUEST, "%s is missing or not a string.", current == NULL ? "current" : "new");
 	if (password_check(wanted, "new", err) == -1 || limit_tries(rq, err) == -1 ||
-	    people_get_password(rq->arena, rq->who->user_id, &known, err) == -1)
+	    people_get_password(rq->arena, rq->who->user_id, &known, &version, err) == -1)
 		return -1;
 	fits = strlen(current) <= PASSWORD_MAX_BYTES ? password_verify(current, known, err) : 0;
 	if (fits == -1)
@@ -288,7 +288,7 @@ handle_password(struct request *rq, struct err *err)
 	if (password_hash(wanted, hash, err) == -1)
 		return -1;
 	fiber_mask_begin();
-	rc = people_set_password(rq->arena, rq->who->user_id, hash, rq->who->session_id, err);
+	rc = people_set_password(rq->arena, rq->who->user_id, hash, rq->who->session_id, version, err);
 	if (rc == 0)
 		auth_person_changed(rq->who->user_id);
 	fiber_mask_end();

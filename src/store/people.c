@@ -7,6 +7,7 @@
 #include <uuid/uuid.h>
 
 #include "net/pg.h"
+#include "store/cursor.h"
 #include "store/person_rows.h"
 
 _Static_assert(PERSON_ID_BYTES == UUID_STR_LEN, "the text of a UUID");
@@ -85,13 +86,14 @@ people_find(struct arena *a, const char *email, struct person *p, struct err *er
 	const struct pg_rows *rows;
 
 	if (pg_query(&service_reads, a, &rows, err,
-	             "select " PERSON_SQL ", w.hash from users u left join passwords w on w.user_id = u.id"
+	             "select " PERSON_SQL ", w.hash, " CURSOR_AT_SQL("w.changed_at") " from users u left join passwords w on w.user_id = u.id"
 	             " where lower(u.email) = lower($1)",
 	             PG_PARAMS(email)) == -1)
 		return -1;
 	if (person_first(rows, p) == 0)
 		return 0;
 	p->password_hash = pg_text(rows, 0, PERSON_COLUMNS);
+	p->password_version = pg_text(rows, 0, PERSON_COLUMNS + 1);
 	return 1;
 }
 
@@ -106,38 +108,49 @@ people_get(struct arena *a, const char *id, struct person *p, struct err *err)
 }
 
 int
-people_get_password(struct arena *a, const char *id, const char **hash_r, struct err *err)
+people_get_password(struct arena *a, const char *id, const char **hash_r, const char **version_r, struct err *err)
 {
 	const struct pg_rows *rows;
 
-	if (pg_query(&service_reads, a, &rows, err, "select hash from passwords where user_id = $1", PG_PARAMS(id)) == -1)
+	if (pg_query(&service_reads, a, &rows, err,
+	             "select hash, " CURSOR_AT_SQL("changed_at") " from passwords where user_id = $1", PG_PARAMS(id)) == -1)
 		return -1;
 	*hash_r = pg_count(rows) > 0 ? pg_text(rows, 0, 0) : NULL;
+	*version_r = pg_count(rows) > 0 ? pg_text(rows, 0, 1) : NULL;
 	return 0;
 }
 
 int
-people_set_password(struct arena *a, const char *id, const char *hash, const char *session_id, struct err *err)
+people_set_password(struct arena *a, const char *id, const char *hash, const char *session_id, const char *version,
+                    struct err *err)
 {
 	const struct pg_rows *rows[2];
 	const struct pg_statement statements[] = {
 	    PG_STATEMENT("insert into passwords (user_id, hash) values ($1, $2)"
-	                 " on conflict (user_id) do update set hash = excluded.hash, changed_at = now()",
-	                 id, hash),
+	                 " on conflict (user_id) do update set hash = excluded.hash, changed_at = now()"
+	                 " where $3::bigint is null or " CURSOR_AT_SQL("passwords.changed_at") " = $3::bigint",
+	                 id, hash, version),
+	    /* it sees the session of who signed in while this waited for them */
 	    PG_STATEMENT("update sessions set revoked_at = now() where user_id = $1 and revoked_at is null"
-	                 " and id is distinct from $2::uuid",
-	                 id, session_id),
+	                 " and id is distinct from $2::uuid and exists (select from passwords where user_id = $1 and hash = $3)",
+	                 id, session_id, hash),
 	};
 
-	return pg_run(&service, a, statements, 2, rows, err);
+	if (pg_run(&service, a, statements, 2, rows, err) == -1)
+		return -1;
+	if (pg_affected(rows[0]) == 0)
+		return err_set(err, ERR_CONFLICT, "The password was changed meanwhile.");
+	return 0;
 }
 
 int
-people_renew_hash(struct arena *a, const char *id, const char *hash, struct err *err)
+people_renew_hash(struct arena *a, const char *id, const char *hash, const char *version, struct err *err)
 {
 	const struct pg_rows *rows;
 
-	return pg_query(&service, a, &rows, err, "update passwords set hash = $2 where user_id = $1", PG_PARAMS(id, hash));
+	return pg_query(&service, a, &rows, err,
+	                "update passwords set hash = $2 where user_id = $1 and " CURSOR_AT_SQL("changed_at") " = $3::bigint",
+	                PG_PARAMS(id, hash, version));
 }
 
 int

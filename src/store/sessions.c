@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "net/pg.h"
+#include "store/cursor.h"
 #include "store/people.h"
 #include "store/person_rows.h"
 
@@ -19,20 +20,27 @@ secs_text(char out[SECS_BYTES], int64_t secs)
 }
 
 int
-people_add_session(struct arena *a, const char *user_id, const struct session *s, struct err *err)
+people_add_session(struct arena *a, const char *user_id, const struct session *s, const char *version, struct err *err)
 {
 	char digest[PERSON_HEX_BYTES], expires[SECS_BYTES];
 	const struct pg_rows *rows[2];
 	const struct pg_statement statements[] = {
+	    /* who changes the password meanwhile either waits for this and ends it, or is waited for and seen */
 	    PG_STATEMENT("insert into sessions (id, user_id, token_hash, expires_at, remote_addr, user_agent)"
-	                 " values ($1, $2, $3::bytea, to_timestamp($4::bigint), left($5, 64), left($6, 400))",
+	                 " select $1::uuid, user_id, $3::bytea, to_timestamp($4::bigint), left($5, 64), left($6, 400)"
+	                 " from passwords where user_id = $2::uuid"
+	                 " and ($7::bigint is null or " CURSOR_AT_SQL("changed_at") " = $7::bigint) for share",
 	                 s->id, user_id, person_hex(digest, s->digest), secs_text(expires, s->expires_at), s->remote_addr,
-	                 s->user_agent),
+	                 s->user_agent, version),
 	    /* nobody else takes away the old ones */
 	    PG_STATEMENT("delete from sessions where user_id = $1 and expires_at < now()", user_id),
 	};
 
-	return pg_run(&service, a, statements, 2, rows, err);
+	if (pg_run(&service, a, statements, 2, rows, err) == -1)
+		return -1;
+	if (pg_affected(rows[0]) == 0)
+		return err_set(err, ERR_UNAUTHORIZED, "The password was changed meanwhile; sign in with the new one.");
+	return 0;
 }
 
 int

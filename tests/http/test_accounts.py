@@ -1,5 +1,10 @@
 """Accounts of our own: a whole life, sessions that rotate, keys, and what must not work."""
+import contextlib
+import ctypes
+import os
 import re
+import subprocess
+import threading
 
 import pytest
 
@@ -65,6 +70,73 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(house):
         response = connection.ask("POST", "/api/auth/login", body=body, CONTENT_TYPE="application/json", HTTPS="on")
     assert response.status == 200
     assert response.headers["set-cookie"].endswith("; Secure")
+
+
+@contextlib.contextmanager
+def changing(database, statement):
+    """Until the end of it the statement is done, and nobody sees it yet."""
+    psql = subprocess.Popen(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database.url], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, text=True, env={"PATH": os.environ["PATH"]})
+    psql.stdin.write(f"begin; set search_path = bakame; {statement}; select 'done';\n")
+    psql.stdin.flush()
+    assert psql.stdout.readline() == "done\n"
+    yield
+    psql.communicate("commit;\n")
+    assert psql.returncode == 0
+
+
+def answer_after(database, statement, ask):
+    """What is answered by a request that met the change on its way: it waits for it, or has gone before it."""
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(ask()))
+    with changing(database, statement):
+        thread.start()
+        wait_until(lambda: not thread.is_alive() or database.sql("select count(*) from pg_locks where not granted") != "0", 60)
+    thread.join()
+    return answers[0]
+
+
+def outdated_hash(password):
+    sodium, out = ctypes.CDLL("libsodium.so.23"), ctypes.create_string_buffer(128)
+    assert sodium.crypto_pwhash_str(out, password.encode(), ctypes.c_ulonglong(len(password)), ctypes.c_ulonglong(1),
+                                    ctypes.c_size_t(8192)) == 0
+    return out.value.decode()
+
+
+ANOTHER = "update passwords set hash = 'another', changed_at = clock_timestamp()"
+
+
+@pytest.mark.parametrize("outdated", [False, True])
+def test_who_signs_in_while_the_password_is_changed_needs_the_new_one(start_stack, database, outdated):
+    """By the old one no session begins, nor does it come back where its hash is made anew."""
+    ada = Person(start_stack(**settings(database))).sign_up()
+    if outdated:
+        database.sql(f"update passwords set hash = '{outdated_hash(PASSWORD)}'")
+    again = Person(ada.stack)
+    exchange = answer_after(database, ANOTHER, lambda: again.send("POST", "/api/auth/login",
+                                                                  {"email": ada.email, "password": PASSWORD}))
+    assert_error(exchange, "unauthorized")
+    assert again.cookie is None
+    assert database.sql("select hash from passwords") == "another"
+    assert database.sql("select count(*) from sessions") == "1"
+
+
+def test_an_outdated_hash_is_made_anew(start_stack, database):
+    ada = Person(start_stack(**settings(database))).sign_up()
+    old = outdated_hash(PASSWORD)
+    database.sql(f"update passwords set hash = '{old}'")
+    ada.sign_in()
+    assert database.sql("select hash from passwords").startswith("$argon2id$v=19$m=32768,t=3,")
+    ada.sign_in()
+
+
+def test_a_password_that_was_changed_meanwhile_is_not_changed_again(start_stack, database):
+    ada = Person(start_stack(**settings(database))).sign_up()
+    other = Person(ada.stack).sign_in()
+    body = {"current": PASSWORD, "new": "mine from now on"}
+    assert_error(answer_after(database, ANOTHER, lambda: ada.send("POST", "/api/auth/password", body)), "conflict")
+    assert database.sql("select hash from passwords") == "another"
+    assert other.me().status == 200
 
 
 def test_nothing_secret_is_kept_as_it_is(start_stack, database):
