@@ -139,10 +139,12 @@ people_add_key(struct arena *a, const char *user_id, const char *name, const cha
 {
 	const struct pg_tx tx = {.role = PG_USER, .user_id = user_id};
 	char text[PERSON_HEX_BYTES], id[PERSON_ID_BYTES];
-	const struct pg_rows *rows[2];
+	const struct pg_rows *rows[3];
 
 	people_make_id(id);
 	const struct pg_statement statements[] = {
+	    /* of two at once the second has to count the first */
+	    PG_STATEMENT("select pg_advisory_xact_lock(hashtextextended('keys ' || $1, 0))", user_id),
 	    PG_STATEMENT("insert into api_keys (id, user_id, name, prefix, key_hash) select $1::uuid, $2::uuid, $3, $4, $5::bytea"
 	                 " where (select count(*) from api_keys where user_id = $2::uuid and revoked_at is null)"
 	                 " < " TEXT_OF(PERSON_KEYS_MAX),
@@ -150,11 +152,11 @@ people_add_key(struct arena *a, const char *user_id, const char *name, const cha
 	    PG_STATEMENT("select " KEY_SQL " from api_keys where id = $1", id),
 	};
 
-	if (pg_run(&tx, a, statements, 2, rows, err) == -1)
+	if (pg_run(&tx, a, statements, 3, rows, err) == -1)
 		return -1;
-	if (pg_count(rows[1]) == 0)
+	if (pg_count(rows[2]) == 0)
 		return err_set(err, ERR_CONFLICT, "There are %d keys already; revoke one first.", PERSON_KEYS_MAX);
-	read_key(rows[1], 0, k);
+	read_key(rows[2], 0, k);
 	return 0;
 }
 

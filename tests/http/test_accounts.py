@@ -235,6 +235,24 @@ def test_keys_are_for_v1_and_shown_once(ada):
     assert ada.send("GET", "/api/auth/keys").json()["keys"] == []
 
 
+def test_there_are_no_more_keys_than_can_be_listed(start_stack, database):
+    ada = Person(start_stack(workers=2, **settings(database))).sign_up()
+    database.sql(f"insert into api_keys (user_id, name, prefix, key_hash) select '{ada.user['id']}', 'x', 'x', sha256(n::text::bytea) "
+                 "from generate_series(1, 48) n; "
+                 # so that they meet
+                 "create function slowly() returns trigger language plpgsql as 'begin perform pg_sleep(0.2); return new; end'; "
+                 "create trigger slowly before insert on api_keys for each row execute function slowly()")
+    statuses = []
+    threads = [threading.Thread(target=lambda: statuses.append(ada.bearer("POST", "/api/auth/keys", {"name": "y"}).status))
+               for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == [201] * 2 + [409] * 10
+    assert len(ada.bearer("GET", "/api/auth/keys").json()["keys"]) == 50
+
+
 def test_somebody_elses_key_is_not_there(ada, house):
     key = ada.make_key()
     eve = Person(house, "eve-of-keys@example.org").sign_up()
