@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import process
+from ports import hold_port, port_of
 
 COMMON = """
 {user}
@@ -63,11 +64,11 @@ TLS_MODEL = """
   }}
 """
 
-# A port that was free may be taken before NGINX binds it.
-ATTEMPTS = 5
+START_SECONDS = 60
 
 
 def free_port():
+    """Another may have it before it is used: hold_port() is better."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -77,11 +78,10 @@ class Nginx:
     def __init__(self, directory, server, **values):
         self.directory = Path(directory)
         self.directory.mkdir()
-        for _ in range(ATTEMPTS):
-            self.port = free_port()
-            if self._start(server, values):
-                return
-        raise AssertionError("NGINX did not start: " + (self.directory / "error.log").read_text())
+        self.hold = hold_port()
+        self.port = port_of(self.hold)
+        if not self._start(server, values):
+            raise AssertionError("NGINX did not start: " + (self.directory / "error.log").read_text())
 
     def _start(self, server, values):
         # Only root has a user to change from, and its private directories are closed to others.
@@ -97,7 +97,7 @@ class Nginx:
         return self._listening()
 
     def _listening(self):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -113,6 +113,7 @@ class Nginx:
 
     def stop(self):
         process.stop(self.process)
+        self.hold.close()
 
 
 def make_certificate(directory):

@@ -6,6 +6,7 @@
     cluster.freeze(); cluster.thaw(); cluster.restart(); cluster.stop(); cluster.start()
     Pooler(directory, database).url         # pgbouncer in transaction mode
 """
+import contextlib
 import itertools
 import os
 import pwd
@@ -17,14 +18,14 @@ import time
 from pathlib import Path
 
 import process
-from nginx import free_port
+from ports import hold_port, port_of
 from worker import CONTROL_PROGRAM, environment
 
 TOP = Path(__file__).resolve().parents[2]
 SQL = TOP / "sql"
 OWNER = "owner"
-ATTEMPTS = 5
 START_SECONDS = 60
+LOCK = "select pg_advisory_xact_lock(7)"
 SETTINGS = {
     "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "synchronous_commit": "off",
     "full_page_writes": "off", "shared_buffers": "32MB", "max_connections": "100", "autovacuum": "off",
@@ -63,7 +64,7 @@ def launch(command, log_path):
 def psql(url, statement, timeout=900):
     done = subprocess.run(["psql", "-XAtq", "-F", "\x1f", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", statement],
                           capture_output=True, text=True, timeout=timeout,
-                          env={"PATH": os.environ["PATH"], "PGCONNECT_TIMEOUT": "10"})
+                          env={"PATH": os.environ["PATH"], "PGCONNECT_TIMEOUT": "60"})
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -72,7 +73,7 @@ def migrate(url, *words, directory=SQL, **settings):
     """bakamectl migrate; gives the finished process."""
     env = environment(BAKAME_ENV="development", DATABASE_URL=url, **settings)
     return subprocess.run([str(CONTROL_PROGRAM), "migrate", "--from", str(directory), *words], env=env,
-                          capture_output=True, text=True, timeout=120)
+                          capture_output=True, text=True, timeout=600)
 
 
 class Database:
@@ -92,10 +93,26 @@ class Database:
     def cut_off(self):
         """Ends all connections and takes no more, until let_in(); the cluster's other databases go on."""
         psql(self.cluster.url("postgres"), f"alter database {self.name} allow_connections false")
-        self.kill_backends()
+        while self.backends():      # who was let in just before is not seen at once
+            self.kill_backends()
 
     def let_in(self):
         psql(self.cluster.url("postgres"), f"alter database {self.name} allow_connections true")
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Meanwhile LOCK, as a statement of others, waits."""
+        holder = subprocess.Popen(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.url], text=True,
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            holder.stdin.write("select pg_advisory_lock(7), 'locked';\n")
+            holder.stdin.flush()
+            assert "locked" in holder.stdout.readline()
+            yield
+        finally:
+            holder.stdin.close()
+            holder.wait()
+            holder.stdout.close()
 
     def _others(self, what):
         return psql(self.cluster.url("postgres"),
@@ -106,7 +123,7 @@ class Database:
         return [int(pid) for pid in self._others("pid").split()]
 
     def kill_backends(self):
-        self._others("pg_terminate_backend(pid, 10000)")
+        self._others("pg_terminate_backend(pid, 60000)")
 
 
 class Cluster:
@@ -116,11 +133,12 @@ class Cluster:
         """Its files are in `parent`, or where temporary ones are."""
         self.directory = private_directory("postgres", parent)
         self.log_path = Path(tempfile.gettempdir()) / (self.directory.name + ".log")
-        self.port = None
+        self.hold = hold_port()
+        self.port = port_of(self.hold)
         self.process = None
         made = launch([programs() / "initdb", "-D", self.directory / "data", "-U", OWNER, "--auth=trust",
                        "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"], self.log_path)
-        assert made.wait(120) == 0, self.log()
+        assert made.wait(600) == 0, self.log()
         self.start()
         self._make_template()
 
@@ -128,6 +146,8 @@ class Cluster:
         self.template = Database(self, self.create("template_bakame"))
         done = migrate(self.template.url)
         assert done.returncode == 0, done.stderr
+        while self.template.backends():     # a database that somebody uses cannot be copied
+            time.sleep(0.02)
 
     def url(self, name, role=OWNER, port=None):
         return f"postgresql://{role}@127.0.0.1:{port or self.port}/{name}"
@@ -145,21 +165,17 @@ class Cluster:
         return self.log_path.read_text(errors="replace")
 
     def start(self):
-        for _ in range(ATTEMPTS):
-            port = self.port or free_port()
-            options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
-            self.process = launch([programs() / "postgres", "-D", self.directory / "data", "-c", f"port={port}", *options],
-                                  self.log_path)
-            if self._answers(port):
-                self.port = port
-                return
+        options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        self.process = launch([programs() / "postgres", "-D", self.directory / "data", "-c", f"port={self.port}", *options],
+                              self.log_path)
+        if not self._answers():
             process.stop(self.process)
-        raise AssertionError("PostgreSQL did not start: " + self.log())
+            raise AssertionError("PostgreSQL did not start: " + self.log())
 
-    def _answers(self, port):
+    def _answers(self):
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
-            if subprocess.run([programs() / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port), "-d", "postgres"]).returncode == 0:
+            if subprocess.run([programs() / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port), "-d", "postgres"]).returncode == 0:
                 return True
             time.sleep(0.02)
         return False
@@ -191,6 +207,7 @@ class Cluster:
 
     def close(self):
         self.stop()
+        self.hold.close()
         shutil.rmtree(self.directory, ignore_errors=True)
         self.log_path.unlink(missing_ok=True)
 
@@ -214,17 +231,16 @@ server_login_retry = 1
     def __init__(self, database, size=2):
         self.directory = private_directory("pgbouncer")
         self.log_path = self.directory / "pgbouncer.log"
-        for _ in range(ATTEMPTS):
-            self.port = free_port()
-            config = self.directory / "pgbouncer.ini"
-            config.write_text(self.CONFIG.format(name=database.name, server_port=database.cluster.port, owner=OWNER,
-                                                 port=self.port, size=size))
-            self.process = launch(["pgbouncer", config], self.log_path)
-            if self._answers(database):
-                self.url = database.cluster.url(database.name, port=self.port)
-                return
+        self.hold = hold_port()
+        self.port = port_of(self.hold)
+        config = self.directory / "pgbouncer.ini"
+        config.write_text(self.CONFIG.format(name=database.name, server_port=database.cluster.port, owner=OWNER,
+                                             port=self.port, size=size))
+        self.process = launch(["pgbouncer", config], self.log_path)
+        if not self._answers(database):
             process.stop(self.process)
-        raise AssertionError("pgbouncer did not start: " + self.log_path.read_text())
+            raise AssertionError("pgbouncer did not start: " + self.log_path.read_text())
+        self.url = database.cluster.url(database.name, port=self.port)
 
     def _answers(self, database):
         deadline = time.monotonic() + START_SECONDS
@@ -238,4 +254,5 @@ server_login_retry = 1
 
     def close(self):
         process.stop(self.process)
+        self.hold.close()
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -17,20 +17,14 @@ import time
 from pathlib import Path
 
 import process
+from ports import hold_port, port_of
 
-ATTEMPTS = 5
-START_SECONDS = 20
-ANSWER_SECONDS = 20
+START_SECONDS = 60
+ANSWER_SECONDS = 120
 
 
 class RedisError(Exception):
     """What Redis answered with a minus in front."""
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class RedisServer:
@@ -42,7 +36,8 @@ class RedisServer:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.options = [*options]
         self.password = password
-        self.port = None
+        self.hold = hold_port()
+        self.port = port_of(self.hold)
         self.process = None
         # a path of a socket has at most 107 bytes
         self.socket_path = Path(f"/tmp/bakame-redis-{os.getpid()}-{next(self.numbers)}.sock")
@@ -65,22 +60,15 @@ class RedisServer:
 
     def start(self):
         """Start it, on the port that it had; with the data that restart(keep=True) saved, else empty."""
-        for _ in range(ATTEMPTS):
-            port = self.port or free_port()
-            self._launch(port)
-            if self._answers():
-                self.port = port
-                return
-            process.stop(self.process)
-        raise AssertionError("redis-server did not start: " + self.log())
-
-    def _launch(self, port):
         with open(self.directory / "redis.log", "ab") as log:
             self.process = subprocess.Popen(
-                ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--unixsocket", str(self.socket_path),
+                ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--unixsocket", str(self.socket_path),
                  "--unixsocketperm", "700", "--dir", str(self.directory), "--save", "", "--appendonly", "no",
                  "--daemonize", "no", *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=process.end_with_parent)
+        if not self._answers():
+            process.stop(self.process)
+            raise AssertionError("redis-server did not start: " + self.log())
 
     def _answers(self):
         deadline = time.monotonic() + START_SECONDS
@@ -129,6 +117,7 @@ class RedisServer:
             self.process.kill()
             self.process.wait()
         self.socket_path.unlink(missing_ok=True)
+        self.hold.close()
 
     def connect(self):
         return Connection(self.socket_path, self.password)

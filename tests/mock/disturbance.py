@@ -17,6 +17,8 @@ import struct
 import threading
 import time
 
+from ports import hold_port, port_of
+
 MODES = ("refuse", "hang", "slow", "reset", "garbage")
 SLOW_SECONDS = 0.25
 
@@ -28,14 +30,14 @@ class Disturbance:
         self.changed = threading.Condition()
         self.open = set()
         self.listener = None
-        self.port = 0
+        self.hold = hold_port()         # so that it is ours while nobody listens
+        self.port = port_of(self.hold)
         self._listen()
 
     def _listen(self):
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind(("127.0.0.1", self.port))
-        self.port = self.listener.getsockname()[1]
         self.listener.listen(1024)
         threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
 
@@ -49,7 +51,7 @@ class Disturbance:
 
     def _serve(self, client):
         try:
-            server = socket.create_connection(self.target, 10)
+            server = socket.create_connection(self.target, 60)
             server.settimeout(None)
             for sock in (client, server):       # what comes in pieces leaves so, at once
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -117,3 +119,4 @@ class Disturbance:
             self.mode = "refuse"
             self._stop_listening()
             self.changed.notify_all()
+        self.hold.close()
