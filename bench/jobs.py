@@ -54,7 +54,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="bakame-jobs-") as directory:
         redis = RedisServer(Path(directory) / "redis", "--appendonly", "yes", "--appendfsync", "always",
                             "--auto-aof-rewrite-percentage", "0")
-        queue = queue_under_test.Queue(directory, redis, QUEUE_MAX_JOBS=10_000_000, LOG_LEVEL="error",
+        queue = queue_under_test.Queue(directory, redis, QUEUE_MAX_JOBS=10_000_000, LOG_LEVEL="error", JOBS_LEASE_SECONDS=1,
                                        REDIS_TIMEOUT_MS=2000, BREAKER_REDIS="1000/1")
         try:
             return run(options, rows, redis, queue)

@@ -22,7 +22,7 @@ from script import MockModel  # noqa: E402
 
 MODES = ("hang", "slow", "refuse", "reset", "garbage")
 SHIPPED = {"OPENAI_CONNECT_TIMEOUT_MS": None, "OPENAI_FIRST_BYTE_TIMEOUT_MS": None, "OPENAI_IDLE_TIMEOUT_MS": None,
-           "OPENAI_ANSWER_TIMEOUT_MS": None, "TOOL_TIMEOUT_MS": None, "DATABASE_TIMEOUT_MS": None, "BREAKER_OPENAI": None,
+           "OPENAI_ANSWER_TIMEOUT_MS": None, "OPENAI_SILENCE_MS": None, "REDIS_TIMEOUT_MS": None, "TOOL_TIMEOUT_MS": None, "DATABASE_TIMEOUT_MS": None, "BREAKER_OPENAI": None,
            "BREAKER_REDIS": None, "BREAKER_DATABASE": None, "BREAKER_WEATHER": None}
 
 

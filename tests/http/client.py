@@ -4,9 +4,12 @@ One Exchange is one request on a connection of its own.
 """
 import http.client
 import json
+import select
 import socket
 import time
 
+# Past it somebody hangs; a machine that others use may stand still for long.
+PATIENCE_SECONDS = 120
 END = None      # what next_event() gives after the last event
 DONE = "[DONE]"
 
@@ -15,7 +18,7 @@ class Exchange:
     def __init__(self, host, port, method, path, body=None, headers=None, receive_buffer=None):
         self.connection = http.client.HTTPConnection(host, port)
         self.socket = socket.socket()
-        self.socket.settimeout(20)
+        self.socket.settimeout(PATIENCE_SECONDS)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.connect((host, port))
@@ -45,18 +48,35 @@ class Exchange:
     def json(self):
         return json.loads(self.read())
 
+    def answered(self):
+        """Has anything come?"""
+        return self._answer is not None or bool(select.select([self.socket], [], [], 0)[0])
+
+    def next(self):
+        """The next event's data, or what next_comment() gives; END after the last."""
+        line = self.answer.readline()
+        if not line:
+            return END
+        blank = self.answer.readline()
+        assert blank == b"\n", f"{line!r} is followed by {blank!r}"
+        if line.startswith(b":"):
+            self.comments.append((time.monotonic(), line.decode().rstrip("\n")))
+            return self.comments[-1]
+        assert line.startswith(b"data: "), f"neither an event nor a comment: {line!r}"
+        data = line[6:].decode().rstrip("\n")
+        return data if data == DONE else json.loads(data)
+
     def next_event(self):
         """The next event's data, a dict or "[DONE]"; END after the last.  Any other form fails."""
-        while line := self.answer.readline():
-            blank = self.answer.readline()
-            assert blank == b"\n", f"{line!r} is followed by {blank!r}"
-            if line.startswith(b":"):
-                self.comments.append((time.monotonic(), line.decode().rstrip("\n")))
-                continue
-            assert line.startswith(b"data: "), f"neither an event nor a comment: {line!r}"
-            data = line[6:].decode().rstrip("\n")
-            return data if data == DONE else json.loads(data)
-        return END
+        while isinstance(found := self.next(), tuple):
+            pass
+        return found
+
+    def next_comment(self):
+        """(when it was read, its text) of the next comment, past any events; END when there is none."""
+        while not isinstance(found := self.next(), tuple) and found is not END:
+            pass
+        return found
 
     def events(self):
         """All events that are still to come."""

@@ -5,6 +5,8 @@ Records: https://fastcgi-archives.github.io/FastCGI_Specification.html
 import socket
 import struct
 
+from client import PATIENCE_SECONDS
+
 VERSION = 1
 BEGIN_REQUEST, ABORT_REQUEST, END_REQUEST, PARAMS, STDIN, STDOUT, STDERR, DATA, GET_VALUES = range(1, 10)
 RESPONDER = 1
@@ -76,7 +78,7 @@ class Response:
 class Connection:
     """One connection to a worker's socket."""
 
-    def __init__(self, path, timeout=20):
+    def __init__(self, path, timeout=PATIENCE_SECONDS):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(timeout)
         self.socket.connect(str(path))
@@ -94,7 +96,7 @@ class Connection:
     def close(self):
         self.socket.close()
 
-    def closed_by_worker(self, timeout=5):
+    def closed_by_worker(self, timeout=PATIENCE_SECONDS):
         """Whether the worker closes this connection, having nothing more to say."""
         self.socket.settimeout(timeout)
         try:

@@ -30,5 +30,5 @@ def run_file(directory, file, env, seconds):
     finally:
         if node.poll() is None:
             os.killpg(node.pid, signal.SIGTERM)
-            node.wait(10)
+            node.wait(60)
     return {name: word == "ok" for word, name in RESULT.findall(output)}, output

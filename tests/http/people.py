@@ -12,7 +12,7 @@ JSON = {"Content-Type": "application/json"}
 def settings(database, **more):
     """For a stack with accounts of our own, without limits unless a test is about them."""
     return {"AUTH_MODE": "local", "SESSION_SECRET": SECRET, "DATABASE_URL": database.url, "DATABASE_POOL": 3,
-            "DATABASE_TIMEOUT_MS": 10000, "RATE_LIMIT_SIGN_IN": "off", **more}
+            "DATABASE_TIMEOUT_MS": 60000, "RATE_LIMIT_SIGN_IN": "off", **more}
 
 
 class Person:

@@ -9,13 +9,13 @@ import process
 from worker import BUILD, SANITIZER_REPORTS, environment, require_build
 
 PROGRAM = BUILD / "tests" / "unit" / "pg_driver"
-ANSWER_SECONDS = 40
+ANSWER_SECONDS = 120
 
 
 class Driver:
     """One process with a pool.  ask() waits for the answer; begin() and end() let several run at once."""
 
-    def __init__(self, url, pool=2, timeout_ms=5000, **settings):
+    def __init__(self, url, pool=2, timeout_ms=60000, **settings):
         require_build(PROGRAM)
         self.numbers = itertools.count(1)
         self.answers = {}
@@ -67,8 +67,8 @@ class Driver:
 
     def close(self):
         self.process.stdin.close()
-        status = self.process.wait(20)
-        self.error_reader.join(5)
+        status = self.process.wait(60)
+        self.error_reader.join(60)
         report = "".join(self.errors)
         assert not any(words in report for words in SANITIZER_REPORTS), report
         assert status == 0, report

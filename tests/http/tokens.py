@@ -86,7 +86,7 @@ class KeyServer:
             def do_GET(self):
                 outer.asked += 1
                 if outer.mode == "hang":
-                    outer.release.wait(60)
+                    outer.release.wait(600)
                     return
                 body = json.dumps({"keys": [key.jwk() for key in outer.keys]}).encode()
                 self.send_response(200 if outer.mode == "serve" else 503)

@@ -93,6 +93,8 @@ class Worker:
 
     def finish(self):
         """End it and fail if it had not lived as it should."""
+        if not self.ended_by_test:
+            process.wait_heeds_term(self.process)
         died = not self.ended_by_test and not self.alive()
         status = process.stop(self.process, told=self.ended_by_test)
         report = self.stderr()

@@ -13,7 +13,7 @@ Control, on the same port (never logged):
   POST /_gate/NAME/G   open gate G, that a "gate" step waits for, once and for all
   GET  /_log/NAME      what arrived, as a JSON list of records
   GET  /_wait/NAME?state=received|finished|gone[&tag=T][&count=N][&timeout=S]
-                       answers when N records (1) are in the state; 408 past S (10)
+                       answers when N records (1) are in the state; 408 past S (60)
   GET  /_lag           the longest this process itself was late since last asked, seconds
 
 Times are CLOCK_MONOTONIC seconds, which every process of the host shares.
@@ -304,7 +304,7 @@ class Control:
     async def do_wait(self, name, query, _request):
         found = await self.state.wait_for(
             name, query["state"], query.get("tag"), int(query.get("count", 1)),
-            float(query.get("timeout", 10)))
+            float(query.get("timeout", 60)))
         if found is None:
             return 408, None
         return 200, [request.record() for request in found]

@@ -33,15 +33,15 @@ class Providers:
         return f"http://{self.address}/{mode}/{site or self.site()}"
 
     def settings(self, mode="ok", site=None, **more):
-        """Settings of a worker whose keyless providers are all here."""
+        """Settings of a worker whose keyless providers are all here, and have time."""
         site = site or self.site()
         url = self.url(mode, site)
         feeds = f"{url}/feed.rss,{url}/feed.atom,{url}/feed.rdf"
-        return {**{name: url for name in URL_SETTINGS}, "NEWS_FEEDS": feeds, "NOMINATIM_INTERVAL_MS": 0, **more}
+        return {**{name: url for name in URL_SETTINGS}, "NEWS_FEEDS": feeds, "NOMINATIM_INTERVAL_MS": 0, "TOOL_TIMEOUT_MS": 60_000, **more}
 
     def control(self, method, path, body=None):
         host, _, port = self.address.rpartition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        connection = http.client.HTTPConnection(host, int(port), timeout=180)
         try:
             connection.request(method, path, body)
             return json.loads(connection.getresponse().read())

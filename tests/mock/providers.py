@@ -188,8 +188,15 @@ class Handler(BaseHTTPRequestHandler):
     def mode_deep(self, _question):
         self.send(200, b"[" * 5000 + b"]" * 5000)
 
+    def mode_held(self, question):
+        """As `ok`, once the site is told to behave otherwise."""
+        site = urlsplit(self.path).path.split("/", 3)[2]
+        while self.state.modes.get(site, "held") == "held":
+            time.sleep(0.01)
+        self.mode_ok(question)
+
     def mode_hang(self, _question):
-        time.sleep(30)
+        time.sleep(600)         # longer than anybody waits
 
 
 class Server(ThreadingHTTPServer):

@@ -104,7 +104,7 @@ class Script:
         """Open a gate that a behaviour of this script waits at."""
         self.model.control("POST", f"/_gate/{quote(self.name)}/{quote(name)}")
 
-    def wait(self, state, count=1, tag=None, timeout=10):
+    def wait(self, state, count=1, tag=None, timeout=60):
         """The records that are received, finished or gone, once there are `count`."""
         query = {"state": state, "count": count, "timeout": timeout}
         if tag is not None:
@@ -144,7 +144,7 @@ class MockModel:
         return self.control("GET", "/_lag")
 
     def control(self, method, path, value=None):
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=180)
         try:
             connection.request(method, path, None if value is None else json.dumps(value))
             answer = connection.getresponse()

@@ -76,7 +76,7 @@ class SentryServer:
             bodies = [body for _, _, body in self.requests]
         return [payload for body in bodies for item, payload in read_envelope(body) if item["type"] == "event"]
 
-    def wait_events(self, count, seconds=20):
+    def wait_events(self, count, seconds=60):
         deadline = time.monotonic() + seconds
         while len(events := self.events()) < count:
             assert time.monotonic() < deadline, f"{len(events)} of {count} events came in {seconds} s"

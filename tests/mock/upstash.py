@@ -30,13 +30,13 @@ def encode_value(value):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = 60
+    timeout = 600
 
     def do_POST(self):
         mock = self.server.mock
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if mock.fault == "hang":
-            mock.released.wait(60)
+            mock.released.wait(600)
             self.close_connection = True
             return
         if mock.fault == "500":

@@ -11,6 +11,8 @@
 #include "net/redis.h"
 #include "runtime/fiber.h"
 
+#define HELD_LOOK_MS 20
+
 static int64_t
 number_of(const struct job *job)
 {
@@ -97,6 +99,23 @@ run_slow(const struct job *job, struct err *err)
 	return run_count(job, err);
 }
 
+/* Says that it began, and ends once the key test:go is there. */
+static int
+run_held(const struct job *job, struct err *err)
+{
+	struct redis_value reply;
+
+	if (eval(job, "return redis.call('RPUSH', 'test:began', ARGV[1])", err) == -1)
+		return -1;
+	do {
+		if (fiber_sleep(HELD_LOOK_MS, err) == -1 ||
+		    redis_command(redis_shared(), job->arena, &reply, err,
+		                  REDIS_WORDS(REDIS_TEXT("EXISTS"), REDIS_TEXT("test:go"))) == -1)
+			return -1;
+	} while (reply.integer == 0);
+	return run_count(job, err);
+}
+
 static int
 run_deadly(const struct job *job, struct err *err)
 {
@@ -108,5 +127,6 @@ run_deadly(const struct job *job, struct err *err)
 
 const struct job_handler job_handlers[] = {
 	{"count", run_count}, {"order", run_order}, {"fail", run_fail},     {"hopeless", run_hopeless},
-	{"away", run_away},   {"slow", run_slow},   {"deadly", run_deadly}, {NULL, NULL},
+	{"away", run_away},   {"slow", run_slow},   {"held", run_held},     {"deadly", run_deadly},
+	{NULL, NULL},
 };
