@@ -6,14 +6,15 @@ import pytest
 
 from contract import assert_error
 from script import stream, text
+from stack import wait_until
 
 LIMITED = ["/api/chat", "/v1/chat/completions", "/v1/models"]
 
 
 @pytest.fixture
 def limited(start_stack):
-    """Two workers; three requests in 60 s for guests unless said otherwise."""
-    def start(guest="3/60", **settings):
+    """Two workers; three requests in an hour for guests unless said otherwise."""
+    def start(guest="3/3600", **settings):
         return start_stack(workers=2, RATE_LIMIT_GUEST=guest, **settings)
     return start
 
@@ -39,13 +40,15 @@ def test_thirty_a_minute_are_admitted_and_the_next_is_told_when(start_stack):
         assert response.headers["ratelimit-policy"] == '"guest";q=30;w=60'
         assert re.fullmatch(rf'"guest";r={30 - number};t=\d+', response.headers["ratelimit"])
         assert began + 59 <= int(response.headers["x-ratelimit-reset"]) <= time.time() + 61
+    asked = time.time()
     refused = ask(stack)
+    told = time.time()
     assert refused.status == 429
     retry = int(refused.headers["retry-after"])
-    assert began + 60 - time.time() <= retry <= 60
+    assert began + 60 - told <= retry <= 60
     assert refused.headers["x-ratelimit-remaining"] == "0"
     assert refused.headers["ratelimit"] == f'"guest";r=0;t={retry}'
-    assert abs(int(refused.headers["x-ratelimit-reset"]) - time.time() - retry) < 2
+    assert asked + retry - 2 < int(refused.headers["x-ratelimit-reset"]) < told + retry + 2
     assert "retry-after" not in response.headers
 
 
@@ -65,12 +68,12 @@ def test_the_error_says_what_the_contract_has(limited):
     refused = stack.chat()
     message = assert_error(refused, "rate_limit_exceeded")
     retry = refused.header("Retry-After")
-    assert message == f"Too many requests: 3 per 60 s for guests; try again in {retry} s."
-    assert 1 <= int(retry) <= 60
+    assert message == f"Too many requests: 3 per 3600 s for guests; try again in {retry} s."
+    assert 1 <= int(retry) <= 3600
 
 
 def test_a_refused_request_does_not_reach_the_model(limited, model):
-    stack = limited("1/60")
+    stack = limited("1/3600")
     script = model.script(stream(text("Hello")), stream(text("Hello")))
     assert stack.chat(script).events()[-1] == "[DONE]"
     assert stack.chat(script).status == 429
@@ -98,7 +101,7 @@ def test_a_stream_has_the_headers(limited):
 
 
 def test_health_and_metrics_are_not_limited(limited):
-    stack = limited("1/60")
+    stack = limited("1/3600")
     assert statuses(stack, 2) == [200, 429]
     for path in ("/api/health/live", "/api/health/ready", "/metrics"):
         for _ in range(5):
@@ -116,16 +119,25 @@ def test_off_is_off(limited):
 
 def test_one_more_is_admitted_when_the_header_says(limited):
     stack = limited("2/2")
-    assert ask(stack).status == 200
-    first = time.time()
-    while time.time() < first + 0.8:
-        time.sleep(0.01)
-    assert statuses(stack, 2) == [200, 429]
-    refused = ask(stack)
+
+    def refused_in_time():
+        """The first leaves the window while the second stays; None if all that took longer than the window is."""
+        addresses.append(f"192.0.2.{len(addresses) + 1}")
+        began = time.monotonic()
+        assert ask(stack, addresses[-1]).status == 200
+        time.sleep(0.8)
+        found = statuses(stack, 2, addresses[-1])
+        refused = ask(stack, addresses[-1])
+        if time.monotonic() - began >= 2:
+            return None
+        assert found == [200, 429] and refused.status == 429
+        return refused
+    addresses = []
+    refused = wait_until(refused_in_time, what="three requests within a second")
     reset = int(refused.headers["x-ratelimit-reset"])
     while time.time() < reset:
         time.sleep(0.01)
-    assert ask(stack).status == 200
+    assert ask(stack, addresses[-1]).status == 200
 
 
 def test_each_address_has_its_own_limit(limited):

@@ -53,8 +53,8 @@ class BreaksOff:
 def test_half_a_reply_and_a_reset(redis):
     require_build(CONTROL_PROGRAM)
     before = BreaksOff(redis.port)
-    env = environment(BAKAME_ENV="development", REDIS_URL=f"redis://127.0.0.1:{before.port}/0", REDIS_TIMEOUT_MS=10000)
-    done = subprocess.run([str(CONTROL_PROGRAM), "jobs", "stats"], env=env, capture_output=True, text=True, timeout=50)
+    env = environment(BAKAME_ENV="development", REDIS_URL=f"redis://127.0.0.1:{before.port}/0", REDIS_TIMEOUT_MS=60000)
+    done = subprocess.run([str(CONTROL_PROGRAM), "jobs", "stats"], env=env, capture_output=True, text=True, timeout=400)
     before.stop()
     assert done.returncode == 0, done.stderr
     assert before.resets == RESETS and "waiting" in done.stdout
