@@ -1,6 +1,4 @@
 """A worker is killed: the others go on, whatever it was doing."""
-import time
-
 from client import text_of
 from script import HANG, gate, reply, stream, text
 
@@ -55,6 +53,5 @@ def test_killed_again_and_again_shared_memory_stays_sound(start_stack, model):
         victim.kill()
         stack.start_worker()
         stack.wait_started()
-    time.sleep(0.2)
     with stack.fastcgi() as connection:
         assert connection.ask("GET", "/api/health/ready").status == 200

@@ -1,16 +1,16 @@
 """Start: faults are all named at once; the socket comes from whoever starts the worker."""
+import os
 import signal
 import socket
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
 import fcgi
 import process
 from contract import REQUEST_ID
-from stack import API_KEY, wait_until
+from stack import API_KEY, at_best, wait_until
 from worker import PROGRAM, environment, has_sanitizers, require_build
 
 EX_CONFIG = 78
@@ -27,7 +27,7 @@ BAD_ONE_BY_ONE = {**BAD, "OPENAI_FIRST_BYTE_TIMEOUT_MS": "0x10"}
 @pytest.fixture
 def shm_name(request):
     """A name of its own, and nothing left of it."""
-    name = f"/bakame-test-start-{abs(hash(request.node.nodeid))}"
+    name = f"/bakame-test-start-{os.getpid()}-{abs(hash(request.node.nodeid))}"
     yield name
     subprocess.run(["rm", "-f", "/dev/shm" + name], check=True)
 
@@ -45,7 +45,7 @@ def run(listener, shm_name):
     """Run a worker that is expected to end by itself; gives (status, stderr)."""
     def run_worker(**settings):
         require_build()
-        done = subprocess.run([str(PROGRAM)], stdin=listener, capture_output=True, timeout=20,
+        done = subprocess.run([str(PROGRAM)], stdin=listener, capture_output=True, timeout=180,
                               env=environment(SHM_NAME=shm_name, **{**GOOD, **settings}))
         assert done.stdout == b""
         return done.returncode, done.stderr.decode()
@@ -65,6 +65,8 @@ def start(listener, shm_name, tmp_path):
             env=environment(SHM_NAME=shm_name, **{**GOOD, **settings}), preexec_fn=process.end_with_parent), log))
         return started[-1][0]
     yield start_worker
+    for worker, _ in started:
+        process.wait_heeds_term(worker)
     statuses = [process.stop(worker) for worker, _ in started]
     for _, log in started:
         log.close()
@@ -127,11 +129,10 @@ def test_no_request_is_answered_before_the_configuration_is_sound(listener, run,
             connection.read_record()
 
 
-def test_without_a_socket_it_says_so_and_ends():
+def test_without_a_socket_it_says_so_and_ends(shm_name):
     require_build()
-    done = subprocess.run([str(PROGRAM)], stdin=subprocess.DEVNULL, capture_output=True, timeout=20,
-                          env=environment(**GOOD, SHM_NAME="/bakame-test-start-nosocket"))
-    subprocess.run(["rm", "-f", "/dev/shm/bakame-test-start-nosocket"], check=True)
+    done = subprocess.run([str(PROGRAM)], stdin=subprocess.DEVNULL, capture_output=True, timeout=180,
+                          env=environment(**GOOD, SHM_NAME=shm_name))
     assert done.returncode not in (0, -signal.SIGSEGV, -signal.SIGABRT)
     assert b"socket" in done.stderr.lower()
 
@@ -175,7 +176,7 @@ def test_spawn_fcgi_starts_several(tmp_path, shm_name):
     socket_path, pids_path = tmp_path / "spawned.sock", tmp_path / "pids"
     launch = f'exec "{PROGRAM}" 2>>"{tmp_path}/spawned.log"'
     subprocess.run(["spawn-fcgi", "-s", str(socket_path), "-F", "2", "-P", str(pids_path), "--", "/bin/sh", "-c", launch],
-                   env=environment(SHM_NAME=shm_name, **GOOD), check=True, capture_output=True, timeout=20)
+                   env=environment(SHM_NAME=shm_name, **GOOD), check=True, capture_output=True, timeout=180)
     pids = [int(pid) for pid in pids_path.read_text().split()]
     try:
         assert len(pids) == 2
@@ -199,28 +200,24 @@ def test_workers_of_one_host_start_together(start, tmp_path):
     workers = [start() for _ in range(6)]
     assert REQUEST_ID.fullmatch(ask(tmp_path).headers["x-request-id"])
     assert all(worker.poll() is None for worker in workers)
-    time.sleep(0.3)     # those that lost the race for the first answer are still starting
+    # those that lost the race for the first answer are still starting
+    logs = [tmp_path / f"log{number}" for number in range(len(workers))]
+    wait_until(lambda: all("worker started" in log.read_text() for log in logs), what="the start of all")
     assert all(worker.poll() is None for worker in workers)
 
 
 @pytest.mark.skipif(has_sanitizers(), reason="an ASan build starts slowly")
 def test_first_answer_comes_within_50_ms(start, tmp_path):
-    times = []
-    for _ in range(7):
-        begun, waited = time.monotonic(), seconds_without_processor("thread-self")
+    def first_answer():
+        begun, waited = time.monotonic(), process.seconds_without_processor("thread-self")
         worker = start()
         assert ask(tmp_path).status == 200
         took = time.monotonic() - begun
         # what other processes took is not the worker's
-        times.append(took - seconds_without_processor(worker.pid) - (seconds_without_processor("thread-self") - waited))
+        took -= process.seconds_without_processor(worker.pid) + process.seconds_without_processor("thread-self") - waited
         process.stop(worker)
-    assert min(times) <= 0.05, times
-
-
-def seconds_without_processor(pid):
-    """How long it was ready to run and others ran; 0 where the kernel does not tell."""
-    told = Path(f"/proc/{pid}/schedstat")
-    return int(told.read_text().split()[1]) / 1e9 if told.exists() else 0.0
+        return took
+    at_best(first_answer, 0.05)
 
 
 @pytest.mark.skipif(has_sanitizers(), reason="memory of an ASan build says nothing")
