@@ -233,7 +233,7 @@ def test_bad_and_good_requests_at_once(living, model):
     statuses = []
 
     def ask(body):
-        connection = http.client.HTTPConnection("127.0.0.1", living.front.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", living.front.port, timeout=120)
         connection.request("POST", "/api/chat", body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         answer.read()

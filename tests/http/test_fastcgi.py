@@ -89,7 +89,6 @@ def test_who_stops_inside_the_head_does_not_hold_up_others(living, received):
         stuck.send(head[:received])
         time.sleep(0.05)
         with living.fastcgi() as other:
-            other.socket.settimeout(2)
             assert other.ask("GET", "/api/health/live").status == 200
         stuck.send(head[received:])
         assert stuck.read_response().status == 200
@@ -102,7 +101,6 @@ def test_who_stops_inside_a_later_head_does_not_hold_up_others(living):
         stuck.send(head[:20])
         time.sleep(0.05)
         with living.fastcgi() as other:
-            other.socket.settimeout(2)
             assert other.ask("GET", "/api/health/live").status == 200
         stuck.send(head[20:])
         assert stuck.read_response().status == 200
@@ -173,7 +171,7 @@ def test_a_body_without_a_length_is_bounded_too(living):
         connection.send(begin() + stream(PARAMS, name_values(params)))
         try:
             connection.send(stream(STDIN, body))
-        except BrokenPipeError:
+        except ConnectionError:
             pass            # it need not read what it refuses
         assert connection.read_response().status == 413
 
@@ -188,7 +186,6 @@ def test_slow_bodies_do_not_hold_up_others(living, model):
         for connection in slow:
             connection.send(record(STDIN, body[start:start + 16]))
         with living.fastcgi() as other:
-            other.socket.settimeout(2)
             assert other.ask("GET", "/api/health/live").status == 200
     for connection in slow:
         connection.send(record(STDIN))

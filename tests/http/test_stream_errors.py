@@ -4,12 +4,12 @@ import pytest
 import replies
 from contract import assert_ends_in_error
 from client import text_of
-from script import FIN, FINISH, RST, event, send, sleep, stream, text
+from script import FIN, FINISH, RST, event, gate, send, sleep, stream, text
 from stack import API_KEY
 
 FAILURES = {
     "closed": [FIN],
-    "reset": [sleep(0.05), RST],
+    "reset": [RST],
     "ended without finish or [DONE]": [["end"]],
     "broken json": [send("data: {\"choices\": [{\n\n"), text("late")],
     "not an object": [send("data: 42\n\n"), text("late")],
@@ -25,11 +25,13 @@ FAILURES = {
 @pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
 @pytest.mark.parametrize("failure", FAILURES)
 def test_one_error_event_and_the_end(stack, model, failure, path):
-    script = model.script(stream(text("one"), text("two"), *FAILURES[failure], finish=False))
+    script = model.script(stream(text("one"), text("two"), gate("heard"), *FAILURES[failure], finish=False))
     exchange = stack.chat(script, path=path, model="mock-model", stream=True)
     assert exchange.status == 200
+    assert [exchange.next_text(), exchange.next_text()] == ["one", "two"]
+    script.open("heard")
     events = exchange.events()
-    assert text_of(events) == "onetwo"
+    assert text_of(events) == ""
     assert_ends_in_error(events, "upstream_error", exchange.header("X-Request-Id"))
     assert len(script.log()) == 1, "what was already said must not be asked for again"
     stack.assert_serves()
