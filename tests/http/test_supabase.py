@@ -149,14 +149,14 @@ def test_keys_that_cannot_be_had_are_no_fault_of_the_token(start_stack, keys, ke
     assert int(exchange.header("Retry-After")) >= 1
     assert ask(stack, "nonsense").status == 401
     key_server.mode = "serve"
-    wait_until(lambda: ask(stack, keys["ec"].token()).status == 200, 20, "the keys")
+    wait_until(lambda: ask(stack, keys["ec"].token()).status == 200, what="the keys")
 
 
 def test_a_key_server_that_hangs_holds_up_nobody_else(start_stack, keys, key_server):
     key_server.mode = "hang"
     stack = start_stack(SUPABASE_JWKS_URL=key_server.url)
     waiting = [ask(stack, keys["ec"].token()) for _ in range(3)]
-    wait_until(lambda: key_server.asked, 10, "a fetch")
+    wait_until(lambda: key_server.asked, what="a fetch")
     for _ in range(3):
         stack.assert_serves()
         assert ask(stack, "nonsense").status == 401
@@ -174,7 +174,7 @@ def test_the_project_has_to_be_the_issuer(start_stack):
 
 def with_database(start_stack, database, **settings):
     return start_stack(AUTH_MODE="supabase", SUPABASE_JWT_SECRET=SECRET, DATABASE_URL=database.url,
-                       DATABASE_TIMEOUT_MS=10000, **settings)
+                       DATABASE_TIMEOUT_MS=60000, **settings)
 
 
 def test_people_become_known_at_their_first_visit(start_stack, database):

@@ -4,7 +4,7 @@ import json
 import re
 import socket
 import subprocess
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
@@ -56,7 +56,7 @@ def ask(tool, arguments, **settings):
     require_build(CONTROL_PROGRAM)
     env = environment(BAKAME_ENV="development", **settings)
     text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-    done = subprocess.run([CONTROL_PROGRAM, "tool", tool, text], env=env, capture_output=True, text=True, timeout=50)
+    done = subprocess.run([CONTROL_PROGRAM, "tool", tool, text], env=env, capture_output=True, text=True, timeout=180)
     assert KEY not in done.stdout + done.stderr
     return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
 
@@ -86,8 +86,9 @@ def test_a_provider_that_is_well_answers(providers, name, mode):
 
 @pytest.mark.parametrize("mode", FAILURES)
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_a_provider_that_is_unwell_fails_the_tool_in_few_words(providers, name, mode, slowness):
-    code, result, complaint, _ = ask_provider(providers, name, mode, TOOL_TIMEOUT_MS=300 * slowness)
+def test_a_provider_that_is_unwell_fails_the_tool_in_few_words(providers, name, mode):
+    time_out = {"TOOL_TIMEOUT_MS": 300} if mode == "hang" else {}
+    code, result, complaint, _ = ask_provider(providers, name, mode, **time_out)
     assert (code, result) == (69, None)
     assert OWN_WORDS.get((name, mode), FAILURES[mode]) in complaint
     assert complaint.count("\n") == 1 and len(complaint) < 400
@@ -175,6 +176,7 @@ def test_frankfurters_older_shape_is_read_too(providers):
 
 @pytest.mark.parametrize("name", ["exchangerate-api", "frankfurter"])
 def test_past_rates_are_drawn_and_summed_up_exactly(providers, name):
+    today = datetime.now(timezone.utc).date()
     _, result, complaint, log = ask_provider(providers, name, arguments={"amount": 3, "from": "usd", "to": "RWF", "days": 30})
     days, history = result["series"], result["history"]
     assert complaint == "" and history["source"] == "Frankfurter" and history["days"] == len(days) >= 20
@@ -186,7 +188,8 @@ def test_past_rates_are_drawn_and_summed_up_exactly(providers, name):
     assert Decimal(str(history["change_percent"])) == exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
     [asked] = [request["query"] for request in log if request["path"] == "/v2/rates"]
     assert (asked["base"], asked["quotes"]) == ("USD", "RWF")
-    assert date.today() - date.fromisoformat(asked["from"]) in (timedelta(days=30), timedelta(days=29))
+    # a day may have ended meanwhile
+    assert today - date.fromisoformat(asked["from"]) in (timedelta(days=30), timedelta(days=29), timedelta(days=28))
 
 
 def test_past_rates_that_cannot_be_had_are_left_out(providers):
@@ -267,7 +270,7 @@ def test_providers_are_told_whom_to_talk_to(providers):
 def test_nominatim_is_asked_in_turns(providers):
     *_, log = ask_provider(providers, "overpass")
     site = providers.site()
-    settings = {**providers.settings("ok", site), "NOMINATIM_INTERVAL_MS": 60000, "TOOL_TIMEOUT_MS": 2000}
+    settings = {**providers.settings("ok", site), "NOMINATIM_INTERVAL_MS": 60000, "TOOL_TIMEOUT_MS": 50000}
     code, _, _ = ask("places", {"query": "a"}, **settings)
     assert code == 0 and log
 

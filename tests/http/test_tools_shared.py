@@ -5,7 +5,7 @@ import time
 import pytest
 
 from client import is_complete, text_of
-from contract import assert_ends_in_error
+from contract import assert_ends_in_error, assert_error
 from redis_server import RedisServer
 from script import reply
 from stack import wait_until
@@ -100,8 +100,8 @@ def make_old(redis, kind):
 
 def test_a_stale_answer_is_better_than_none_and_marked(start_stack, model, providers, redis):
     site = providers.site()
+    chat_with(start_stack(**providers.settings("ok", site, REDIS_URL=redis.url)), model, weather("Nyanza"))
     stack = start_stack(**providers.settings("ok", site, REDIS_URL=redis.url, TOOL_TIMEOUT_MS=500))
-    chat_with(stack, model, weather("Nyanza"))
     for hours, mode in enumerate(("500", "hang", "html", "cut"), 1):
         make_old(redis, "weather")
         providers.behave(site, mode)
@@ -110,7 +110,7 @@ def test_a_stale_answer_is_better_than_none_and_marked(start_stack, model, provi
         done = ends(stack.chat(script).events())["call_w"]
         assert (done["status"], done["cached"]) == ("done", True)
         assert done["result"]["stale"] is True
-        assert 0 <= done["result"]["age_seconds"] - hours * 3600 < 100
+        assert 0 <= done["result"]["age_seconds"] - hours * 3600 < 1000
         assert results(script)["call_w"]["stale"] is True
 
 
@@ -118,7 +118,7 @@ def test_a_stale_answer_is_better_than_none_and_marked(start_stack, model, provi
 
 def test_a_provider_that_is_down_is_left_alone_after_three_failures(start_stack, model, providers, redis):
     site = providers.site()
-    stack = start_stack(workers=2, **providers.settings("500", site, REDIS_URL=redis.url))
+    stack = start_stack(workers=2, **providers.settings("500", site, REDIS_URL=redis.url, BREAKER_WEATHER="3/3600"))
     told = [ends(chat_with(stack, model, weather(f"Town {i}")))["call_w"]["error"] for i in range(6)]
     assert all("refused" in error for error in told[:3])
     assert all("left alone" in error for error in told[3:])
@@ -145,32 +145,52 @@ FIVE = [weather(id="w"), currency(1, "USD", "JPY", id="c"), call("news", {}, "n"
         call("places", {"query": "Huye"}, "p")]
 
 
+# Where each of them begins: Open-Meteo, Frankfurter, a feed, Wikipedia, Nominatim.
+FIRST_ASKED = {"/v1/search", "/v2/rate/USD/JPY", "/feed.rss", "/w/api.php", "/search"}
+
+
 def test_five_tools_run_side_by_side(start_stack, model, providers):
-    stack = start_stack(**providers.settings("ok~0.5"))
-    events = chat_with(stack, model, *FIVE)
-    states = [(tool["id"], tool["status"]) for tool in activity(events)]
-    # all run before the first has ended, and weather, which asks twice, ends last
-    assert [state for _, state in states] == ["running"] * 5 + ["done"] * 5
-    assert states[-1] == ("w", "done")
+    site = providers.site()
+    stack = start_stack(**providers.settings("held", site))
+    exchange = stack.chat(model.script(asks(*FIVE), ANSWER))
+    running = []
+    while len(running) < 5:
+        running += activity([exchange.next_event()])
+    assert [tool["status"] for tool in running] == ["running"] * 5
+    # all have asked before the first is answered
+    wait_until(lambda: len({request["path"] for request in providers.log(site)} & FIRST_ASKED) == 5, what="five questions")
+    providers.behave(site, "ok")
+    events = exchange.events()
+    assert [tool["status"] for tool in activity(events)] == ["done"] * 5
+    assert is_complete(events) and text_of(events) == "It rains."
 
 
 def test_a_slow_tool_does_not_hold_up_the_news_of_a_quick_one(start_stack, model, providers):
-    stack = start_stack(**providers.settings("ok", TOOL_TIMEOUT_MS=1000, FRANKFURTER_URL=providers.url("hang")))
-    events = chat_with(stack, model, *FIVE)
-    assert activity(events)[-1]["id"] == "c" and "took too long" in ends(events)["c"]["error"]
-    assert [tool["status"] for id, tool in ends(events).items() if id != "c"] == ["done"] * 4
+    slow = providers.site()
+    stack = start_stack(**providers.settings("ok", FRANKFURTER_URL=providers.url("held", slow)))
+    exchange = stack.chat(model.script(asks(*FIVE), ANSWER))
+    events = []
+    while len(ends(events)) < 4:
+        events.append(exchange.next_event())
+    assert {id: tool["status"] for id, tool in ends(events).items()} == dict.fromkeys("wnsp", "done")
+    providers.behave(slow, "ok")
+    assert ends(exchange.events())["c"]["status"] == "done"
 
 
 def test_pings_go_on_while_tools_run(start_stack, model, providers):
-    stack = start_stack(**providers.settings("hang", PING_SECONDS=1, TOOL_TIMEOUT_MS=2500))
+    site = providers.site()
+    stack = start_stack(**providers.settings("held", site, PING_SECONDS=1))
     exchange = stack.chat(model.script(asks(weather()), ANSWER))
+    while not activity([exchange.next_event()]):
+        pass
+    assert exchange.next_comment()[1] == ": ping"
+    providers.behave(site, "ok")
     assert is_complete(exchange.events())
-    assert len(exchange.comments) >= 1
 
 
 def test_calls_end_when_the_client_leaves(start_stack, model, providers):
     site = providers.site()
-    stack = start_stack(**providers.settings("hang", site, TOOL_TIMEOUT_MS=50_000))
+    stack = start_stack(**providers.settings("hang", site, TOOL_TIMEOUT_MS=60_000))
     stack.assert_serves()
     idle = stack.worker.sockets()
     exchange = stack.chat(model.script(asks(*FIVE), ANSWER))
@@ -179,7 +199,7 @@ def test_calls_end_when_the_client_leaves(start_stack, model, providers):
     wait_until(lambda: len(providers.log(site)) >= 5, what="five questions to providers")
     assert stack.worker.sockets() > idle
     exchange.leave()
-    wait_until(lambda: stack.worker.sockets() <= idle, 10, "the end of all calls")
+    wait_until(lambda: stack.worker.sockets() <= idle, 40, "the end of all calls, before their time-out")
     stack.assert_serves()
 
 
@@ -195,7 +215,11 @@ def test_calls_end_when_the_worker_does(start_stack, model, providers):
 
 def test_calls_end_at_the_requests_deadline(start_stack, model, providers):
     stack = start_stack(**providers.settings("hang", TOOL_TIMEOUT_MS=50_000, REQUEST_DEADLINE_SECONDS=1))
-    assert_ends_in_error(stack.chat(model.script(asks(weather()), ANSWER)).events(), "upstream_timeout")
+    exchange = stack.chat(model.script(asks(weather()), ANSWER))
+    if exchange.status == 200:
+        assert_ends_in_error(exchange.events(), "upstream_timeout")
+    else:                                   # the model itself was not that quick
+        assert_error(exchange, "upstream_timeout")
 
 
 # ---- what the operator sees ----
