@@ -1,12 +1,11 @@
 """The pool of connections to PostgreSQL: what it survives, and that nothing of one transaction reaches another."""
 import json
-import time
 
 import pytest
 
 from pool_driver import Driver
-from postgres import Pooler, psql
-from stack import wait_until
+from postgres import LOCK, Pooler, psql
+from stack import at_best, took, wait_until
 
 ADA = "11111111-1111-4111-8111-111111111111"
 BEA = "22222222-2222-4222-8222-222222222222"
@@ -138,23 +137,25 @@ def test_a_connection_that_dies_while_idle_is_not_noticed(way, drive, database):
 
 def test_many_die_while_idle(drive, database):
     driver = drive(database.url, pool=4)
-    begun = [driver.begin("select pg_sleep(0.2)") for _ in range(4)]
+    with database.locked():
+        begun = [driver.begin(LOCK) for _ in range(4)]
+        await_running(database, LOCK, 4)
     assert all("rows" in driver.end(number) for number in begun)
     assert driver.view()["idle"] == 4
     database.kill_backends()
-    wait_until(lambda: driver.view()["open"] == 0, 10, "noticing that all are gone")
+    wait_until(lambda: driver.view()["open"] == 0, what="noticing that all are gone")
     assert driver.value("select 'back'") == "back"
 
 
-def await_running(database, words):
+def await_running(database, words, count=1):
     wait_until(lambda: int(database.sql(
         "select count(*) from pg_stat_activity where state = 'active' and pid <> pg_backend_pid()"
-        f" and datname = '{database.name}' and query like '%{words}%'")), 10, "a statement that runs")
+        f" and datname = '{database.name}' and query like '%{words}%'")) == count, what="a statement that runs")
 
 
 def test_reading_survives_the_death_of_its_connection(way, drive, database):
     driver = drive(way)
-    number = driver.begin("select pg_sleep(1), 'read'", "select 'twice'", read_only=True, timeout_ms=20000)
+    number = driver.begin("select pg_sleep(1), 'read'", "select 'twice'", read_only=True, timeout_ms=120_000)
     await_running(database, "pg_sleep")
     database.kill_backends()
     assert driver.end(number)["rows"][1] == [["twice"]]
@@ -162,7 +163,7 @@ def test_reading_survives_the_death_of_its_connection(way, drive, database):
 
 def test_writing_is_never_tried_twice(way, drive, table):
     driver = drive(way)
-    number = driver.begin("insert into t values (1)", "select pg_sleep(5)", timeout_ms=20000)
+    number = driver.begin("insert into t values (1)", "select pg_sleep(600)", timeout_ms=600_000)
     await_running(table, "pg_sleep")
     table.kill_backends()
     assert driver.end(number)["error"] == "service_unavailable"
@@ -170,41 +171,40 @@ def test_writing_is_never_tried_twice(way, drive, table):
     assert numbers(table) == ""
 
 
-@pytest.mark.limit(120)
 def test_the_server_starts_anew(drive, cluster):
     own = type(cluster)()
     database = own.new_database()
     driver = drive(database.url, pool=3)
     assert driver.value("select 1") == "1"
     own.stop()
-    began = time.monotonic()
-    assert all(driver.ask("select 1")["error"] == "service_unavailable" for _ in range(5))
-    assert time.monotonic() - began < 20
+
+    def refuse():
+        assert driver.ask("select 1")["error"] == "service_unavailable"
+    at_best(lambda: took(refuse), 4)
     assert not driver.view()["open"]
     own.start()
-    wait_until(lambda: "rows" in driver.ask("select 1"), 30, "a connection")
+    wait_until(lambda: "rows" in driver.ask("select 1"), what="a connection")
     own.stop()
     own.close()
 
 
-@pytest.mark.limit(120)
 def test_a_server_that_hangs_costs_no_more_than_the_time_allowed(drive, cluster):
     own = type(cluster)()
     try:
         driver = drive(own.new_database().url, pool=2, timeout_ms=500)
-        assert driver.value("select 1") == "1"
+        wait_until(lambda: "rows" in driver.ask("select 1"), what="a connection within the time allowed")
         own.freeze()
         begun = [driver.begin("select 1") for _ in range(8)]
-        kinds = {driver.end(number, 30)["error"] for number in begun}
+        kinds = {driver.end(number)["error"] for number in begun}
         assert kinds <= {"upstream_timeout", "service_unavailable"} and "upstream_timeout" in kinds
         own.thaw()
-        wait_until(lambda: "rows" in driver.ask("select 1"), 30, "an answer")
+        wait_until(lambda: "rows" in driver.ask("select 1"), what="an answer")
     finally:
         own.close()
 
 
 def test_the_breaker_spares_a_server_that_is_away(drive, database):
-    driver = drive(database.url, BREAKER_DATABASE="3/60")
+    driver = drive(database.url, BREAKER_DATABASE="3/600")
     database.cut_off()
     answers = [driver.ask("select 1") for _ in range(6)]
     assert {answer["error"] for answer in answers} == {"service_unavailable"}
@@ -219,7 +219,7 @@ def test_a_slow_statement_is_ended_by_the_server_too(way, drive, database):
     assert driver.ask("select pg_sleep(30)", timeout_ms=300)["error"] == "upstream_timeout"
     wait_until(lambda: database.sql("select count(*) from pg_stat_activity where query like '%pg_sleep(30)%'"
                                     f" and state = 'active' and datname = '{database.name}' and pid <> pg_backend_pid()") == "0",
-               10, "the end of the statement")
+               what="the end of the statement")
     assert driver.value("select 'fine'") == "fine"
 
 
@@ -230,11 +230,11 @@ def test_a_read_only_database_is_told(drive, table):
     assert answer["error"] == "service_unavailable" and "no changes" in answer["message"]
     assert driver.value("select count(*) from t") == "0"
     psql(table.cluster.url("postgres"), f"alter database {table.name} reset default_transaction_read_only")
-    wait_until(lambda: "rows" in driver.ask("insert into t values (1)"), 10, "a connection that may write")
+    wait_until(lambda: "rows" in driver.ask("insert into t values (1)"), what="a connection that may write")
 
 
 def test_more_than_there_are_connections_wait_in_turn(drive, table):
-    driver = drive(table.url, pool=1, timeout_ms=20000)
+    driver = drive(table.url, pool=1, timeout_ms=60_000)
     begun = [driver.begin([f"insert into t select {n} from pg_sleep(0.02)"]) for n in range(20)]
     assert all("rows" in driver.end(number) for number in begun)
     assert table.sql("select string_agg(n::text, ' ' order by ctid) from bakame.t") == " ".join(map(str, range(20)))
@@ -243,19 +243,21 @@ def test_more_than_there_are_connections_wait_in_turn(drive, table):
 
 def test_who_waits_too_long_for_a_connection_is_told(drive, database):
     driver = drive(database.url, pool=1)
-    holder = driver.begin("select pg_sleep(2)", timeout_ms=20000)
-    await_running(database, "pg_sleep")
-    answer = driver.ask("select 1", timeout_ms=200)
+    with database.locked():
+        holder = driver.begin(LOCK, timeout_ms=120_000)
+        await_running(database, LOCK)
+        answer = driver.ask("select 1", timeout_ms=200)
     assert answer["error"] == "service_unavailable" and "busy" in answer["message"]
     assert "rows" in driver.end(holder)
 
 
 def test_who_is_cancelled_while_waiting_leaves_the_queue(drive, database):
     driver = drive(database.url, pool=1)
-    holder = driver.begin("select pg_sleep(1)", timeout_ms=20000)
-    await_running(database, "pg_sleep")
-    waiting = [driver.begin("select 'mine'") for _ in range(3)]
-    assert driver.cancel(waiting[1])["error"] == "cancelled"
+    with database.locked():
+        holder = driver.begin(LOCK, timeout_ms=120_000)
+        await_running(database, LOCK)
+        waiting = [driver.begin("select 'mine'") for _ in range(3)]
+        assert driver.cancel(waiting[1])["error"] == "cancelled"
     assert "rows" in driver.end(holder)
     assert driver.end(waiting[0])["rows"] == [[["mine"]]] and driver.end(waiting[2])["rows"] == [[["mine"]]]
 
@@ -263,9 +265,10 @@ def test_who_is_cancelled_while_waiting_leaves_the_queue(drive, database):
 def test_a_cancelled_transactions_connection_is_clean_before_it_is_used_again(way, drive, database):
     driver = drive(way, pool=1)
     for turn in range(5):
-        number = driver.begin(f"select 'theirs {turn}' from pg_sleep(1)", "select 'theirs too'", timeout_ms=20000)
-        await_running(database, f"theirs {turn}")
-        assert driver.cancel(number)["error"] == "cancelled"
+        with database.locked():
+            number = driver.begin(f"{LOCK}, 'theirs {turn}'", "select 'theirs too'", timeout_ms=120_000)
+            await_running(database, f"theirs {turn}")
+            assert driver.cancel(number)["error"] == "cancelled"
         assert driver.value(f"select 'mine {turn}'") == f"mine {turn}"
     assert driver.view()["open"] == 1
 
@@ -275,11 +278,11 @@ def test_one_that_is_cancelled_for_long_is_given_up(drive, database):
     number = driver.begin("select pg_sleep(60)", timeout_ms=60000)
     await_running(database, "pg_sleep")
     assert driver.cancel(number)["error"] == "cancelled"
-    wait_until(lambda: driver.ask("select 1").get("rows"), 20, "another connection")
+    wait_until(lambda: driver.ask("select 1").get("rows"), what="another connection")
 
 
 def test_large_texts_go_both_ways(way, drive):
-    driver = drive(way, timeout_ms=30000)
+    driver = drive(way, timeout_ms=60000)
     text = "Çé𝒳\n'\\" * 400000
     for _ in range(2):
         assert driver.value(["select $1", text], ["select $1 || $2", text, "end"]) == text + "end"
@@ -287,7 +290,7 @@ def test_large_texts_go_both_ways(way, drive):
 
 def test_whatever_happens_no_answer_is_anothers(drive, database):
     """Hundreds at once, cancelled and killed at random: each gets its own rows or an error."""
-    driver = drive(database.url, pool=5, timeout_ms=20000)
+    driver = drive(database.url, pool=5, timeout_ms=60_000)
     begun = {}
     for turn in range(300):
         begun[driver.begin([f"select 'for {turn}' from pg_sleep(0.003)"], role="user", user=ADA if turn % 2 else BEA)] = turn
@@ -298,5 +301,5 @@ def test_whatever_happens_no_answer_is_anothers(drive, database):
     for number, turn in begun.items():
         answer = driver.end(number)
         assert answer.get("rows", [[[f"for {turn}"]]]) == [[[f"for {turn}"]]], answer
-    wait_until(lambda: driver.view()["waiting"] == 0, 10)
+    wait_until(lambda: driver.view()["waiting"] == 0)
     assert driver.value("select 'calm'", read_only=True) == "calm"

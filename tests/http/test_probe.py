@@ -1,6 +1,7 @@
 """The probe of `bakamectl doctor`, bounded; and `bakamectl top`, which shows what workers do."""
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -12,11 +13,13 @@ from worker import CONTROL_PROGRAM, environment
 
 
 def test_events_come_at_their_pace_and_end(shared_stack):
-    exchange = shared_stack.get("/api/health/stream?events=3&every=20")
-    events = exchange.events()
-    assert [event["event"] for event in events[:-1]] == [0, 1, 2] and events[-1] == DONE
-    times = [event["time_ms"] for event in events[:-1]]
-    assert times[1] - times[0] >= 19 and times[2] - times[1] >= 19
+    def at_pace():
+        """Unless one was late: the next is not, for that."""
+        events = shared_stack.get("/api/health/stream?events=3&every=20").events()
+        assert [event["event"] for event in events[:-1]] == [0, 1, 2] and events[-1] == DONE
+        times = [event["time_ms"] for event in events[:-1]]
+        return times[1] - times[0] >= 19 and times[2] - times[1] >= 19
+    wait_until(at_pace, what="events at their pace")
 
 
 @pytest.mark.parametrize("query", ["events=0", "events=101", "events=ten", "every=19", "every=1001", "events=100&every=1000", "events=-1"])
@@ -33,10 +36,14 @@ def test_what_became_of_a_stream_is_known(shared_stack):
 
 
 def test_a_client_that_left_is_known(shared_stack):
-    exchange = shared_stack.get("/api/health/stream?events=100&every=100&id=beef")
-    exchange.next_event()
-    exchange.leave()
-    wait_until(lambda: shared_stack.get("/api/health/stream/beef").json()["state"] == "gone", 5, "the end")
+    def left():
+        """In the middle, unless all 15 s of it passed before we could."""
+        exchange = shared_stack.get("/api/health/stream?events=100&every=150&id=beef")
+        exchange.next_event()
+        exchange.leave()
+        state = wait_until(lambda: (now := shared_stack.get("/api/health/stream/beef").json()["state"]) != "running" and now)
+        return state == "gone"
+    wait_until(left, 120, "a stream whose client left")
 
 
 @pytest.mark.parametrize("name", ["0", "fade", "xyz", "11112222333344445"])
@@ -46,15 +53,27 @@ def test_a_stream_that_was_not_is_not_found(shared_stack, name):
 
 def test_only_so_many_run_at_once(start_stack):
     stack = start_stack()
-    running = [stack.get("/api/health/stream?events=100&every=100") for _ in range(16)]
-    for exchange in running:
-        assert exchange.next_event()
-    assert_error(stack.get("/api/health/stream"), "service_unavailable")
+
+    def refused():
+        """Unless the first ended, after 15 s, before all had begun."""
+        began = time.monotonic()
+        running = [stack.get("/api/health/stream?events=100&every=150") for _ in range(16)]
+        begun = all(exchange.status == 200 and exchange.next_event() for exchange in running)
+        one_more = stack.get("/api/health/stream?events=1")
+        in_time = time.monotonic() - began < 15
+        for exchange in running:
+            exchange.close()
+        if not in_time:
+            return False
+        assert begun
+        assert_error(one_more, "service_unavailable")
+        return True
+    wait_until(refused, 120, "sixteen at once")
 
 
 def top(stack, *arguments):
     env = environment(**stack.settings)
-    return subprocess.run([CONTROL_PROGRAM, "top", *arguments], env=env, capture_output=True, text=True, timeout=30)
+    return subprocess.run([CONTROL_PROGRAM, "top", *arguments], env=env, capture_output=True, text=True, timeout=180)
 
 
 def test_top_shows_host_workers_and_breakers(start_stack, model):
@@ -63,7 +82,7 @@ def test_top_shows_host_workers_and_breakers(start_stack, model):
     exchanges = [stack.chat(script) for _ in range(3)]
     for exchange in exchanges:
         assert exchange.next_text() == "one"
-    done = wait_until(lambda: (shown := top(stack, "1", "1")) and "3 streams" in shown.stdout and shown, 20, "the streams")
+    done = wait_until(lambda: (shown := top(stack, "1", "1")) and "3 streams" in shown.stdout and shown, what="the streams")
     assert done.returncode == 0 and done.stderr == ""
     lines = [line.split() for line in done.stdout.splitlines() if line.startswith("bakame-fcgi")]
     assert sorted(int(line[1]) for line in lines) == sorted(worker.pid for worker in stack.workers)
