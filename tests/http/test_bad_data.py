@@ -207,7 +207,7 @@ def test_a_database_that_only_reads_is_told_and_chat_goes_on(start_stack, databa
     psql(cluster.url("postgres"), f"alter database {database.name} set default_transaction_read_only = on")
     database.kill_backends()
     path = f"/api/conversations/{told['conversation_id']}"
-    wait_until(lambda: ada.bearer("GET", path).status == 200, 20)
+    wait_until(lambda: ada.bearer("GET", path).status == 200)
     events = ada.bearer("POST", "/api/chat", chat_body("meanwhile", conversation_id=told["conversation_id"])).events()
     assert events[0]["bakame"]["saved"] is False and events[-1] == "[DONE]"
     for method, address, body in (("PATCH", path, {"title": "x"}), ("DELETE", path, None), ("POST", "/api/auth/keys", {"name": "x"}),
@@ -219,5 +219,5 @@ def test_a_database_that_only_reads_is_told_and_chat_goes_on(start_stack, databa
     assert len(ada.bearer("GET", path).json()["messages"]) == 2
     psql(cluster.url("postgres"), f"alter database {database.name} reset default_transaction_read_only")
     database.kill_backends()
-    wait_until(lambda: ada.bearer("PATCH", path, {"title": "after"}).status == 200, 20)
+    wait_until(lambda: ada.bearer("PATCH", path, {"title": "after"}).status == 200)
     assert ada.bearer("GET", path).json()["title"] == "after"

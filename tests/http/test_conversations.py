@@ -186,7 +186,7 @@ def test_what_was_said_when_the_worker_ended_is_kept(start_stack, database, mode
     assert exchange.next_text() == "Half"
     stack.worker.signal(signal.SIGTERM)
     exchange.events()
-    wait_until(lambda: not stack.worker.alive(), 20)
+    wait_until(lambda: not stack.worker.alive())
     assert database.rows("select role, status from messages order by seq") == [
         ["user", "complete"], ["assistant", "interrupted"]]
 
@@ -371,6 +371,7 @@ def test_a_job_gives_a_title_but_not_over_a_persons_own(tmp_path, start_stack, d
         told = answered(ada, script)
         other = answered(ada, "a second one")
         ada.bearer("PATCH", "/api/conversations/" + other["conversation_id"], {"title": "My own"})
+        wait_until(lambda: queue.left() == 2, what="a job for each")
         queue.start(program=JOBS_PROGRAM)
         queue.wait_done()
         assert opened(ada, told)["title"] == "Ikirere cya Kigali"

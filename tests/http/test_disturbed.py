@@ -1,11 +1,8 @@
 """No message that was accepted is lost, doubled or out of order, whatever is stopped and killed meanwhile."""
-import pytest
-
-from disturbed import assert_stored_once_in_order, disturbed_chats
+from disturbed import ACCEPTED_AT_LEAST, assert_stored_once_in_order, disturbed_chats
 from redis_server import RedisServer
 
 
-@pytest.mark.limit(120)
 def test_each_accepted_message_is_stored_once_in_order(start_stack, database, tmp_path):
     redis = RedisServer(tmp_path / "redis")
     try:
@@ -13,4 +10,4 @@ def test_each_accepted_message_is_stored_once_in_order(start_stack, database, tm
     finally:
         redis.stop()
     assert disturber.cuts > 0 and disturber.kills > 0
-    assert assert_stored_once_in_order(database, chatters) > 100
+    assert assert_stored_once_in_order(database, chatters) >= ACCEPTED_AT_LEAST

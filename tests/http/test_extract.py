@@ -1,6 +1,7 @@
 """The text of files: what bakame-extract makes of them, shut in as it is."""
 import io
 import os
+import resource
 import signal
 import subprocess
 import tempfile
@@ -21,7 +22,7 @@ def extract(kind, data, **options):
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.seek(0)
-        return subprocess.run([str(PROGRAM), kind], stdin=file, capture_output=True, timeout=60,
+        return subprocess.run([str(PROGRAM), kind], stdin=file, capture_output=True, timeout=180,
                               env=environment(), **options)
 
 
@@ -61,10 +62,16 @@ def test_nothing_of_the_host_but_its_programs_can_be_read():
         with open(taken_over, "w") as file:
             file.write("#!/bin/sh\ncat /etc/passwd\n")
         os.chmod(taken_over, 0o755)
-        assert b"root" in subprocess.run([taken_over], capture_output=True, timeout=60).stdout
-        done = subprocess.run([str(PROGRAM), "pdf"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+        assert b"root" in subprocess.run([taken_over], capture_output=True, timeout=180).stdout
+        done = subprocess.run([str(PROGRAM), "pdf"], stdin=subprocess.DEVNULL, capture_output=True, timeout=180,
                               env={**environment(), "PATH": place})
     assert done.stdout == b"" and done.returncode == UNAVAILABLE
+
+
+def processor_seconds():
+    """Of all that we started and waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def zip_of(name, data):
@@ -82,10 +89,10 @@ def test_a_zip_bomb_ends_in_no_time():
     with tempfile.TemporaryFile() as file:
         file.write(bomb)
         file.seek(0)
-        start = time.process_time()
+        before = processor_seconds()
         done = subprocess.run([str(PROGRAM), "docx"], stdin=file, stdout=out, env=environment())
     assert done.returncode == TOO_LARGE
-    assert time.process_time() - start < 30
+    assert processor_seconds() - before < 30
 
 
 @pytest.mark.parametrize("xml", [
@@ -123,7 +130,7 @@ def test_it_may_not_write_files_nor_open_sockets(tmp_path):
     reader, writer = os.pipe()
     process = subprocess.Popen([str(PROGRAM), "text"], stdin=reader, stdout=subprocess.PIPE, env=environment())
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         status = limits = ""
         while "NoNewPrivs:\t1" not in status or "Seccomp:\t2" not in status:
             assert time.monotonic() < deadline, status
@@ -160,7 +167,7 @@ def test_it_ends_with_its_parent():
     assert parent.stdout.readline() == "ready\n"
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while alive(pid):
         assert time.monotonic() < deadline, "it lives on without its parent"
         time.sleep(0.01)

@@ -13,7 +13,7 @@ def user(database):
     def run(*words, password=PASSWORD, url=None):
         env = environment(BAKAME_ENV="development", DATABASE_URL=url or database.url)
         return subprocess.run([str(CONTROL_PROGRAM), "user", *words], env=env, input=password + "\n", text=True,
-                              capture_output=True, timeout=60)
+                              capture_output=True, timeout=180)
     return run
 
 
