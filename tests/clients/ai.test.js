@@ -5,7 +5,7 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { APICallError, generateText, stepCountIs, streamText, tool } from 'ai';
 import { z } from 'zod';
 import {
-  answer, apiKey, assertCancelled, baseURL, model, nowMs, reply, say, script, sseHead, status, usage, weatherCalls,
+  answer, apiKey, assertCancelled, baseURL, model, reply, say, script, sseHead, status, usage, weatherCalls,
 } from './support.js';
 
 const bakame = createOpenAICompatible({ name: 'bakame', baseURL, apiKey, includeUsage: true });
@@ -76,17 +76,13 @@ test('ai: abort in the middle of a stream cancels upstream', async () => {
   const mock = await script([sseHead, say('one'), ['hang']]);
   const controller = new AbortController();
   const result = streamText({ ...settings, prompt: mock.prompt, abortSignal: controller.signal, onError: ignoreError });
-  let left;
   const kinds = [];
   for await (const part of result.fullStream) {
     kinds.push(part.type);
-    if (part.type === 'text-delta') {
-      left = nowMs();
-      controller.abort();
-    }
+    if (part.type === 'text-delta') controller.abort();
   }
   assert.ok(kinds.includes('abort'), kinds.join());
-  await assertCancelled(mock, left);
+  await assertCancelled(mock);
 });
 
 test('ai: abort without a stream cancels upstream', async () => {
@@ -95,10 +91,9 @@ test('ai: abort without a stream cancels upstream', async () => {
   const asked = assert.rejects(generateText({ ...settings, prompt: mock.prompt, abortSignal: controller.signal }),
     { name: 'AbortError' });
   await mock.wait('received');
-  const left = nowMs();
   controller.abort();
   await asked;
-  await assertCancelled(mock, left);
+  await assertCancelled(mock);
 });
 
 test('ai: an error before the stream surfaces with status and request id', async () => {

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import OpenAI from 'openai';
 import {
-  answer, apiKey, assertCancelled, baseURL, model, nowMs, reply, say, script, sseHead, status, usage, weatherCalls,
+  answer, apiKey, assertCancelled, baseURL, model, reply, say, script, sseHead, status, usage, weatherCalls,
 } from './support.js';
 
-const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, timeout: 20_000 });
+const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, timeout: 120_000 });
 const requestId = /^[0-9a-f-]{32,36}$/;
 
 const tools = [{
@@ -104,15 +104,15 @@ test('openai: tool calls come without a stream, and their results go back', asyn
 test('openai: abort in the middle of a stream cancels upstream', async () => {
   const mock = await script([sseHead, say('one'), ['hang']]);
   const stream = await ask(mock.prompt, { stream: true });
-  let left;
+  let heard = false;
   for await (const chunk of stream) {
     if (chunk.choices[0]?.delta.content) {
-      left = nowMs();
+      heard = true;
       stream.controller.abort();
     }
   }
-  assert.ok(left, 'nothing arrived');
-  await assertCancelled(mock, left);
+  assert.ok(heard, 'nothing arrived');
+  await assertCancelled(mock);
 });
 
 test('openai: abort before the first token cancels upstream', async () => {
@@ -121,10 +121,9 @@ test('openai: abort before the first token cancels upstream', async () => {
   const asked = assert.rejects(ask(mock.prompt, { stream: true }, { signal: controller.signal }),
     OpenAI.APIUserAbortError);
   await mock.wait('received');
-  const left = nowMs();
   controller.abort();
   await asked;
-  await assertCancelled(mock, left);
+  await assertCancelled(mock);
 });
 
 test('openai: abort without a stream cancels upstream', async () => {
@@ -132,10 +131,9 @@ test('openai: abort without a stream cancels upstream', async () => {
   const controller = new AbortController();
   const asked = assert.rejects(ask(mock.prompt, {}, { signal: controller.signal }), OpenAI.APIUserAbortError);
   await mock.wait('received');
-  const left = nowMs();
   controller.abort();
   await asked;
-  await assertCancelled(mock, left);
+  await assertCancelled(mock);
 });
 
 test('openai: an unknown model is an UnprocessableEntityError with the request id', async () => {

@@ -31,7 +31,7 @@ def store(tmp_path):
                                     if path.name.endswith("_object"))
     yield server
     server.stdin.close()
-    server.wait(20)
+    server.wait(60)
     server.stdout.close()
 
 
