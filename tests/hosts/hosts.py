@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import process
 from front_stack import FrontStack
-from nginx import free_port
+from ports import hold_port, port_of as port_of_hold
 from stack import wait_until
 
 CLONE_NEWNET = 0x40000000
@@ -93,7 +93,7 @@ class Cable:
         while True:
             try:
                 near, _ = self.listener.accept()
-                far = socket.create_connection(("127.0.0.1", self.port), 10)
+                far = socket.create_connection(("127.0.0.1", self.port), 60)
             except OSError:
                 if self.listener.fileno() == -1:
                     return
@@ -178,22 +178,29 @@ class Balancer:
     def __init__(self, directory, hosts):
         if not shutil.which("haproxy"):
             raise Unavailable("no haproxy here: package haproxy")
-        self.port = free_port()
+        self.hold = hold_port()
+        self.port = port_of_hold(self.hold)
         servers = "\n".join(f"    server host{i} 127.0.0.1:{host.stack.front.port} namespace {host.namespace.name}"
                             for i, host in enumerate(hosts, 1))
         config = Path(directory) / "haproxy.cfg"
         config.write_text(HAPROXY.format(port=self.port, servers=servers))
-        with (Path(directory) / "haproxy.log").open("wb") as log:
+        self.log_path = Path(directory) / "haproxy.log"
+        with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(["haproxy", "-db", "-f", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             preexec_fn=process.end_with_parent)
-        wait_until(self.listens, 10, "HAProxy")
+        wait_until(self.listens, what="HAProxy")
 
     def listens(self):
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
+    def is_down(self, number):
+        """Has it said so of that host?"""
+        return f"Server hosts/host{number} is DOWN" in self.log_path.read_text()
+
     def stop(self):
         process.stop(self.process)
+        self.hold.close()
 
 
 class Site:
