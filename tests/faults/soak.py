@@ -98,7 +98,7 @@ class Soak:
         people = 2 * len(self.house.asks())
         if len(dark) > self.killed * people:
             yield f"{len(dark)} people were neither answered nor told, with {self.killed} workers killed: {dark[:3]}"
-        slow = [outcome for outcome in outcomes if outcome.seconds > 10]
+        slow = [outcome for outcome in outcomes if outcome.waited > 10]
         if slow:
             yield f"{len(slow)} waited more than 10 s: {slow[:3]}"
         measures = self.measures[WARM_UP_FAULTS:]
