@@ -9,6 +9,8 @@
 #include "http/request.h"
 
 #define HEADER_VALUE_MAX 1280           /* that of a Content-Disposition */
+/* When to come again after a 503 of which nothing better is known. */
+#define RETRY_AFTER_SECS 5
 
 void
 response_header(struct request *rq, const char *name, const char *fmt, ...)
@@ -142,6 +144,7 @@ response_error_body(const struct request *rq, const struct err *err)
 void
 response_error(struct request *rq, const struct err *err)
 {
+	int retry_after_secs = err->retry_after_secs;
 	struct json_object *body;
 
 	if (err->code == ERR_CANCELLED) {
@@ -150,8 +153,10 @@ response_error(struct request *rq, const struct err *err)
 	}
 	body = response_error_body(rq, err);
 	response_header(rq, "Cache-Control", "no-store");
-	if (err->retry_after_secs > 0)
-		response_header(rq, "Retry-After", "%d", err->retry_after_secs);
+	if (err->code == ERR_UNAVAILABLE && retry_after_secs <= 0)
+		retry_after_secs = RETRY_AFTER_SECS;
+	if (retry_after_secs > 0)
+		response_header(rq, "Retry-After", "%d", retry_after_secs);
 	response_json(rq, err_status(err->code), body);
 	json_object_put(body);
 }

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from contract import assert_error
+from contract import assert_error, assert_retry_after
 from people import COOKIE, PASSWORD, Person, settings
 from stack import Stack, wait_until
 
@@ -361,6 +361,16 @@ def test_without_accounts_all_are_guests(stack):
                          ("POST", "/api/auth/refresh")):
         assert_error(stack.request(method, path, "{}", {"Content-Type": "application/json"}), "not_found")
     assert stack.get("/v1/models", Authorization="Bearer whatever").status == 200
+
+
+def test_a_database_that_is_not_set_up_is_503_with_when_to_come_again(start_stack, database):
+    """Every 503 says when, though nobody knows better."""
+    stranger = f"stranger_{database.name}"
+    database.sql(f"create role {stranger} login")
+    stack = start_stack(**settings(database, DATABASE_URL=database.as_role(stranger)))
+    exchange = Person(stack).send("POST", "/api/auth/login", {"email": "ada@example.org", "password": PASSWORD})
+    assert_error(exchange, "service_unavailable")
+    assert_retry_after(exchange)
 
 
 def test_the_database_away_ends_no_session(start_stack, database):
