@@ -51,7 +51,8 @@ struct turns_end {
 int turns_begin(struct arena *a, const struct turns_begin *t, struct json_object **history_r, enum turns_saved *saved_r,
                 struct err *err) MUST_USE;
 
-/* Store the answer; `begun` is what became of the question.  `err` says why it was lost.  Waits. */
+/* Store the answer; `begun` is what became of the question: without it the answer is lost too, for it would follow
+   nothing.  `err` says why it was lost, if not so.  Waits. */
 enum turns_saved turns_end(struct arena *a, const struct turns_end *t, enum turns_saved begun, struct err *err);
 
 /* The jobs "store_turn" and "store_answer". */

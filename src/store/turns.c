@@ -197,6 +197,8 @@ turns_begin(struct arena *a, const struct turns_begin *t, struct json_object **h
 enum turns_saved
 turns_end(struct arena *a, const struct turns_end *t, enum turns_saved begun, struct err *err)
 {
+	if (begun == TURNS_LOST)
+		return TURNS_LOST;
 	if (begun == TURNS_STORED) {
 		if (store_end(a, t, err) == 0)
 			return TURNS_STORED;

@@ -9,6 +9,7 @@ from client import text_of
 from contract import assert_ends_in_error, assert_error
 from jobs import JOBS_PROGRAM, Queue
 from people import Person, settings
+from postgres import psql
 from redis_server import RedisServer
 from stack import MODEL, Stack, chat_body, wait_until
 
@@ -356,6 +357,39 @@ def test_metacharacters_are_kept_as_they_are(ada):
     assert said(opened(ada, told))[0] == ("user", NASTY)
     assert listed(ada)["conversations"][0]["title"].startswith("'; drop table messages;")
     assert listed(ada, q="drop")["conversations"][0]["id"] == told["conversation_id"]
+
+
+# ---- nowhere to keep it ----
+
+def test_an_answer_whose_question_is_not_kept_is_not_kept_either(tmp_path, start_stack, database, cluster, model):
+    """It would follow what nobody can find."""
+    redis = RedisServer(tmp_path / "redis")
+    try:
+        stack = start_stack(**settings(database, REDIS_URL=redis.url, BREAKER_DATABASE="off", BREAKER_REDIS="off"))
+        ada = somebody(stack, "nowhere")
+        database.sql("update users set role = 'admin'")
+        ada.sign_in()
+        told = answered(ada)
+        psql(cluster.url("postgres"), f"alter database {database.name} set default_transaction_read_only = on")
+        database.kill_backends()
+        redis.kill()
+        script = model.script(mock.stream(mock.text("x"), mock.gate("go")))
+        exchange = ada.bearer("POST", "/api/chat", chat_body(script, conversation_id=told["conversation_id"]))
+        assert exchange.next_event()["bakame"]["saved"] is False
+        redis.start()
+        wait_until(lambda: ada.bearer("GET", "/api/admin/services").json()["redis"]["usable"], 60)
+        script.open("go")
+        assert exchange.events()[-1] == "[DONE]"
+        psql(cluster.url("postgres"), f"alter database {database.name} reset default_transaction_read_only")
+        database.kill_backends()
+        queue = Queue(tmp_path, redis, DATABASE_URL=database.url, OPENAI_BASE_URL=model.base_url, OPENAI_API_KEY="sk-test")
+        jobs = queue.start(program=JOBS_PROGRAM)
+        wait_until(lambda: jobs.log("jobs started"), 60)
+        queue.wait_done()
+        queue.close()
+        assert database.rows("select role from messages order by seq") == [["user"], ["assistant"]]
+    finally:
+        redis.stop()
 
 
 # ---- titles ----
