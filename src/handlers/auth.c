@@ -231,6 +231,19 @@ end_session(struct request *rq, const struct session_token *token, struct err *e
 	return rc;
 }
 
+/* The access token of who has no cookie: a program.  -1 if there is none that is good. */
+static int
+read_bearer(struct request *rq, struct session_token *token)
+{
+	const char *header = request_header(rq, "Authorization");
+	struct err ignored;
+
+	if (header == NULL || !text_has_prefix_nocase(header, "Bearer "))
+		return -1;
+	header += strlen("Bearer ");
+	return session_token_read(rq->arena, SESSION_TOKEN_ACCESS, header + strspn(header, " "), token, &ignored);
+}
+
 /* Whatever the cookie is worth, it is taken away: a bad one would be refused everywhere. */
 int
 handle_logout(struct request *rq, struct err *err)
@@ -241,6 +254,8 @@ handle_logout(struct request *rq, struct err *err)
 	if (account_check_local(err) == -1 || auth_check_origin(rq, err) == -1)
 		return -1;
 	if (read_cookie(rq, &token, &ignored) == 0 && end_session(rq, &token, err) == -1)
+		return -1;
+	if (read_bearer(rq, &token) == 0 && end_session(rq, &token, err) == -1)
 		return -1;
 	session_cookie_set(rq, NULL);
 	return response_begin(rq, 204, "application/json");

@@ -189,6 +189,13 @@ def test_signing_out_without_a_session_takes_the_cookie_away(house):
     assert nobody.cookie is None
 
 
+def test_who_has_no_cookie_signs_out_by_the_token(ada):
+    assert ada.bearer("GET", "/api/auth/me").status == 200
+    assert ada.bearer("POST", "/api/auth/logout").status == 204
+    assert_error(ada.bearer("GET", "/api/auth/me"), "unauthorized")
+    assert_error(ada.bearer("POST", "/api/chat", {"messages": [{"role": "user", "content": "x"}]}), "unauthorized")
+
+
 @pytest.mark.parametrize("headers, status", [
     ({"Sec_Fetch_Site": "cross-site", "Origin": "https://evil.example"}, 403),
     ({"Sec_Fetch_Site": "same-site"}, 403),
