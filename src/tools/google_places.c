@@ -111,21 +111,32 @@ make_question(const char *text, int count)
 	return question;
 }
 
+static bool
+read_degrees(struct json_object *obj, const char *name, double most, double *degrees_r)
+{
+	struct json_object *value;
+
+	if (!json_object_is_type(obj, json_type_object) || !json_object_object_get_ex(obj, name, &value) ||
+	    !(json_object_is_type(value, json_type_double) || json_object_is_type(value, json_type_int)))
+		return false;
+	*degrees_r = json_object_get_double(value);
+	return fabs(*degrees_r) <= most;
+}
+
 int
 google_places_read_point(struct json_object *answer, struct places_point *point, struct err *err)
 {
-	struct json_object *found, *location, *latitude, *longitude;
+	struct json_object *found, *location;
 
 	if (find_places(answer, &found, err) == -1)
 		return -1;
 	if (found == NULL || json_object_array_length(found) == 0)
 		return err_set(err, ERR_NOT_FOUND, "There is no such place to look near.");
 	location = json_member(json_object_array_get_idx(found, 0), "location", json_type_object);
-	if (location == NULL || !json_object_object_get_ex(location, "latitude", &latitude) ||
-	    !json_object_object_get_ex(location, "longitude", &longitude))
+	if (!read_degrees(location, "latitude", 90, &point->latitude) ||
+	    !read_degrees(location, "longitude", 180, &point->longitude))
 		return fetch_malformed(PROVIDER, err);
-	*point = (struct places_point){json_object_get_double(latitude), json_object_get_double(longitude)};
-	return fabs(point->latitude) <= 90 && fabs(point->longitude) <= 180 ? 0 : fetch_malformed(PROVIDER, err);
+	return 0;
 }
 
 /* Where `near` is, so that a radius can be given. */

@@ -106,7 +106,9 @@ read_current(struct json_object *now, int64_t offset_secs)
 /* A day gathered from its three-hour steps. */
 struct day {
 	char date[DATE_BYTES];
-	double min, max, rain, chance;
+	double min, max;                /* infinite until known */
+	double rain;
+	double chance;                  /* -1 until known */
 	struct json_object *noon;       /* the step that stands for the day; borrowed */
 	double noon_distance;
 };
@@ -123,9 +125,9 @@ add_step(struct day *d, struct json_object *step, int64_t local_secs)
 	struct json_object *main = json_member(step, "main", json_type_object);
 	double value, from_noon = fabs((double)(local_secs % 86400) - 43200);
 
-	if (read_number(main, "temp_min", &value) && (d->noon == NULL || value < d->min))
+	if (read_number(main, "temp_min", &value) && value < d->min)
 		d->min = value;
-	if (read_number(main, "temp_max", &value) && (d->noon == NULL || value > d->max))
+	if (read_number(main, "temp_max", &value) && value > d->max)
 		d->max = value;
 	if (read_number(json_member(step, "rain", json_type_object), "3h", &value))
 		d->rain += clamp(value, 0, 1000);
@@ -146,18 +148,23 @@ day_object(const struct day *d)
 
 	json_object_object_add(row, "date", json_object_new_string(d->date));
 	add_description(row, d->noon);
-	json_object_object_add(row, "temperature_min", tool_decimal(d->min, 1));
-	json_object_object_add(row, "temperature_max", tool_decimal(d->max, 1));
+	if (isfinite(d->min))
+		json_object_object_add(row, "temperature_min", tool_decimal(d->min, 1));
+	if (isfinite(d->max))
+		json_object_object_add(row, "temperature_max", tool_decimal(d->max, 1));
 	json_object_object_add(row, "precipitation", tool_decimal(d->rain, 1));
-	json_object_object_add(row, "precipitation_chance_percent", json_object_new_int((int)lround(d->chance * 100)));
+	if (d->chance >= 0)
+		json_object_object_add(row, "precipitation_chance_percent", json_object_new_int((int)lround(d->chance * 100)));
 	return row;
 }
+
+static const struct day no_day = {.min = INFINITY, .max = -INFINITY, .chance = -1};
 
 static struct json_object *
 read_days(struct json_object *steps, int64_t offset_secs, int days_max)
 {
 	struct json_object *days = json_object_new_array();
-	struct day d = {0};
+	struct day d = no_day;
 
 	for (size_t i = 0; i < json_object_array_length(steps); i++) {
 		struct json_object *step = json_object_array_get_idx(steps, i);
@@ -170,7 +177,7 @@ read_days(struct json_object *steps, int64_t offset_secs, int days_max)
 		time[DATE_BYTES - 1] = '\0';
 		if (d.noon != NULL && strcmp(d.date, time) != 0) {
 			json_object_array_add(days, day_object(&d));
-			d = (struct day){0};
+			d = no_day;
 			if (json_object_array_length(days) == (size_t)days_max)
 				return days;
 		}

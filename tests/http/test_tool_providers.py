@@ -118,6 +118,16 @@ def test_openweather_days_are_gathered_in_the_places_own_time(providers):
     assert all(request["query"]["units"] == "imperial" for request in log[1:])
 
 
+def test_what_a_provider_leaves_out_is_not_made_up(providers):
+    _, result, complaint, _ = ask_provider(providers, "openweather", arguments={"location": "Bareland", "days": 3})
+    assert complaint == "" and len(result["days"]) == 3
+    for day in result["days"]:
+        assert day["temperature_min"] >= 18
+        assert "temperature_max" not in day and "precipitation_chance_percent" not in day
+    code, _, complaint, log = ask_provider(providers, "google-places", arguments={"query": "cafe", "near": "Bareland", "radius_m": 900})
+    assert code == 69 and MALFORMED in complaint and len(log) == 1
+
+
 def test_places_that_are_not_known_are_not_found(providers):
     for name in ("openweather", "open-meteo"):
         code, _, complaint, _ = ask_provider(providers, name, arguments={"location": "Nowhere, Land"})

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 DAY = 86400
 NOW = 1767250800                # 2026-01-01T07:00:00Z
 KIGALI = {"lat": -1.9501, "lon": 30.0588}
+BARELAND = {"lat": 1.0, "lon": 1.0}     # of whose weather and place little is known
 RATES = {"USDRWF": 1450.25, "USDEUR": 0.8647, "EURUSD": 1.1565, "EURKWD": 0.35571, "USDJPY": 156.305, "RWFUSD": 0.00068954}
 
 
@@ -35,6 +36,8 @@ def geo_direct(q):
     if q.query["q"].lower().startswith("nowhere"):
         return []
     name = q.query["q"].split(",")[0].title()
+    if name == "Bareland":
+        return [{"name": name, **BARELAND, "country": "XX"}]
     return [{"name": name, "local_names": {"fr": name}, **KIGALI, "country": "RW", "state": "Kigali City"}]
 
 
@@ -60,6 +63,10 @@ def openweather_forecast(q):
                 "sys": {"pod": "d"}, "dt_txt": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(at))}
         if i % 4 == 0:
             step["rain"] = {"3h": 0.26}
+        if float(q.query["lat"]) == BARELAND["lat"]:
+            del step["pop"], step["main"]["temp_max"]
+            if i % 2 == 0:
+                del step["main"]
         steps.append(step)
     return {"cod": "200", "message": 0, "cnt": 40, "list": steps,
             "city": {"id": 202061, "name": "Kigali", "coord": KIGALI, "country": "RW", "population": 745261,
@@ -234,6 +241,8 @@ def google_places(q):
     asked = q.json()
     if asked["textQuery"].lower().startswith("nowhere"):
         return {}
+    if asked["textQuery"] == "Bareland":
+        return {"places": [{"location": {"latitude": None, "longitude": "1.0"}}]}
     return {"places": [{"displayName": {"text": f"{asked['textQuery']} {i}", "languageCode": "en"},
                         "formattedAddress": f"KN {i} Ave, Kigali, Rwanda", "location": {"latitude": -1.95, "longitude": 30.06},
                         "rating": 4.4, "userRatingCount": 311, "primaryType": "cafe",
