@@ -4,11 +4,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "runtime/fiber.h"
 #include "runtime/loop.h"
 
 #define TOO_LONG_MS 300000
+/* A fiber that turns in a circle lets no timer fire: SIGALRM ends it. */
+#define FAR_TOO_LONG_SECS (TOO_LONG_MS / 1000 + 30)
 
 struct job {
 	void (*fn)(void *arg);
@@ -60,7 +63,9 @@ in_fiber(void (*fn)(void *arg), void *arg)
 	uv_timer_start(&watchdog, too_long_cb, TOO_LONG_MS, 0);
 	fiber_spawn(job_main, &job);
 	end_on_failure(true);
+	alarm(FAR_TOO_LONG_SECS);
 	loop_run();
+	alarm(0);
 	end_on_failure(false);
 	uv_timer_stop(&watchdog);
 }

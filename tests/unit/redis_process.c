@@ -6,35 +6,24 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "fork_tied.h"
+#include "free_port.h"
 
 #define OPTIONS_MAX 40
 #define ATTEMPTS 5
 #define PATIENCE_MS 120000
 #define LOOK_MS 5
-
-int
-redis_process_free_port(void)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(address);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-	close(fd);
-	return ntohs(address.sin_port);
-}
 
 static void
 exec_server(const struct redis_process *p, const char *port)
@@ -47,23 +36,24 @@ exec_server(const struct redis_process *p, const char *port)
 
 	for (const char *const *o = p->options; o != NULL && *o != NULL && n < OPTIONS_MAX - 1; o++)
 		argv[n++] = *o;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(open("/dev/null", O_RDWR), STDOUT_FILENO);
 	execvp("redis-server", (char *const *)(uintptr_t)argv);
 	_exit(127);
 }
 
-/* Does it answer a PING (with whatever)? */
+/* Does it answer a PING (with whatever)?  Asked by its own socket: at the port it might be another's.  It listens at
+   all its ports before it does there. */
 static bool
-answers(int port)
+answers(const char *path)
 {
-	struct sockaddr_in address = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char reply[16];
-	bool ok = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && write(fd, "PING\r\n", 6) == 6 &&
-	          read(fd, reply, sizeof(reply)) > 0;
+	bool ok;
 
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	ok = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+	     send(fd, "PING\r\n", 6, MSG_NOSIGNAL) == 6 && recv(fd, reply, sizeof(reply), 0) > 0;
 	close(fd);
 	return ok;
 }
@@ -75,14 +65,16 @@ start_on(struct redis_process *p, int port)
 
 	snprintf(text, sizeof(text), "%d", port);
 	fflush(NULL);
-	p->pid = fork();
+	p->pid = fork_tied();
 	if (p->pid == 0)
 		exec_server(p, text);
 	for (int waited = 0; waited < PATIENCE_MS; waited += LOOK_MS) {
-		if (answers(port))
+		if (answers(p->path))
 			return true;
-		if (waitpid(p->pid, NULL, WNOHANG) == p->pid)
+		if (waitpid(p->pid, NULL, WNOHANG) == p->pid) {
+			p->pid = 0;
 			return false;
+		}
 		usleep(LOOK_MS * 1000);
 	}
 	redis_process_kill(p);
@@ -99,7 +91,7 @@ redis_process_start(struct redis_process *p)
 		snprintf(p->unix_url, sizeof(p->unix_url), "unix:%s", p->path);
 	}
 	for (int i = 0; i < ATTEMPTS; i++) {
-		int port = p->port != 0 ? p->port : redis_process_free_port();
+		int port = p->port != 0 ? p->port : free_port();
 
 		if (!start_on(p, port))
 			continue;
@@ -113,8 +105,27 @@ redis_process_start(struct redis_process *p)
 void
 redis_process_kill(struct redis_process *p)
 {
+	if (p->pid <= 0)
+		return;
 	kill(p->pid, SIGKILL);
 	waitpid(p->pid, NULL, 0);
+	p->pid = 0;
+}
+
+void
+redis_process_freeze(const struct redis_process *p)
+{
+	int status;
+
+	kill(p->pid, SIGSTOP);
+	assert_int_equal(waitpid(p->pid, &status, WUNTRACED), p->pid);
+	assert_true(WIFSTOPPED(status));
+}
+
+void
+redis_process_thaw(const struct redis_process *p)
+{
+	kill(p->pid, SIGCONT);
 }
 
 void

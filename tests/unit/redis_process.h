@@ -7,8 +7,8 @@
 #include <sys/types.h>
 
 struct redis_process {
-	pid_t pid;
-	int port;                       /* stays over restarts */
+	pid_t pid;                      /* 0: it does not run */
+	int port;                       /* stays over restarts, and ours meanwhile */
 	char directory[64];
 	char path[96];                  /* of its socket */
 	char url[128];                  /* redis://127.0.0.1:PORT */
@@ -22,8 +22,9 @@ void redis_process_start(struct redis_process *p);
 /* Kill it; what it held is lost.  redis_process_start() starts it again on the same port. */
 void redis_process_kill(struct redis_process *p);
 
-/* A port of 127.0.0.1 that nobody listens on at the moment. */
-int redis_process_free_port(void);
+/* Stop it: from the return of this on it does nothing, until thawed. */
+void redis_process_freeze(const struct redis_process *p);
+void redis_process_thaw(const struct redis_process *p);
 
 /* Kill it and remove its directory. */
 void redis_process_end(struct redis_process *p);

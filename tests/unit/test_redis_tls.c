@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "config/config.h"
+#include "free_port.h"
 #include "in_fiber.h"
 #include "net/breaker.h"
 #include "net/redis.h"
@@ -65,7 +66,7 @@ start_server(void **state)
 	snprintf(foreign_key, sizeof(foreign_key), "%s/foreign-key.pem", directory);
 	make_certificate(foreign, foreign_key, "DNS:elsewhere.example");
 	make_certificate(certificate, key, "DNS:localhost,IP:127.0.0.1");
-	snprintf(tls_port, sizeof(tls_port), "%d", redis_process_free_port());
+	snprintf(tls_port, sizeof(tls_port), "%d", free_port());
 	server.options = options;
 	redis_process_start(&server);
 	return 0;

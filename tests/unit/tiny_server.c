@@ -2,6 +2,7 @@
 #include "tiny_server.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -54,9 +55,12 @@ accept_main(void *arg)
 	struct tiny_server *s = arg;
 	int fd;
 
-	while ((fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC)) != -1) {
-		struct connection *c = mem_alloc(sizeof(*c));
+	while ((fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC)) != -1 || errno == EINTR || errno == ECONNABORTED) {
+		struct connection *c;
 
+		if (fd == -1)
+			continue;
+		c = mem_alloc(sizeof(*c));
 		c->server = s;
 		c->fd = fd;
 		pthread_mutex_lock(&s->lock);

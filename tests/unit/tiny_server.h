@@ -41,7 +41,7 @@ void tiny_pause(int ms);
 /* Milliseconds of CLOCK_MONOTONIC. */
 int64_t tiny_now_ms(void);
 
-/* Wait until the client closes; false when it has not within 10 s. */
+/* Wait until the client closes; false when it has not within two minutes. */
 bool tiny_await_close(int fd);
 
 /* Let the end of the script reset the connection. */
