@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fork_tied.h"
 #include "net/cache_memory.h"
 #include "runtime/shm.h"
 
@@ -29,6 +30,7 @@ start(void **state)
 
 	(void)state;
 	snprintf(shm_name, sizeof(shm_name), "/bakame-test-cache-%d", (int)getpid());
+	shm_unlink(shm_name);
 	if (shm_start(shm_name, &err) == -1)
 		return -1;
 	cache_memory_start();
@@ -192,7 +194,7 @@ a_process_killed_inside_leaves_it_sound_and_usable(void **state)
 		pid_t pids[2];
 
 		for (unsigned p = 0; p < 2; p++) {
-			pids[p] = fork();
+			pids[p] = fork_tied();
 			if (pids[p] == 0)
 				work_until_killed(i * 1000 + p);
 		}

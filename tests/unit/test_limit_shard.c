@@ -24,6 +24,7 @@
 #define RUNNING_ON_VALGRIND 0
 #endif
 
+#include "fork_tied.h"
 #include "guard/limit_ring.h"
 #include "guard/limit_shard.h"
 
@@ -159,7 +160,7 @@ check_copy(const struct hits *before, const struct hits *after, fits_fn *fits)
 static pid_t
 start_stopped(void (*change)(void))
 {
-	pid_t pid = fork();
+	pid_t pid = fork_tied();
 
 	if (pid == 0) {
 		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) == -1)

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/buffer.h"
+#include "fork_tied.h"
 #include "telemetry/metrics.h"
 
 static struct buffer text;
@@ -142,7 +143,7 @@ processes_count_together_and_their_counts_outlive_them(void **state)
 
 	(void)state;
 	for (int i = 0; i < CHILDREN; i++) {
-		if (fork() != 0)
+		if (fork_tied() != 0)
 			continue;
 		for (int n = 0; n < COUNTS; n++)
 			metric_count(METRIC_TOKENS, "kind=\"prompt\"");
@@ -171,7 +172,7 @@ gauges_are_summed_over_the_living(void **state)
 	metrics_join("tester");
 	metric_set(GAUGE_STREAMS, 3);
 	metric_set(GAUGE_LOOP_LAG_US, 2000);
-	pid = fork();
+	pid = fork_tied();
 	if (pid == 0) {
 		metrics_join("child");
 		metric_set(GAUGE_STREAMS, 4);
@@ -180,6 +181,7 @@ gauges_are_summed_over_the_living(void **state)
 		(void)!read(go[0], &byte, 1);
 		_exit(0);               /* without leaving: as if killed */
 	}
+	close(told[1]);
 	assert_int_equal(read(told[0], &byte, 1), 1);
 	expect_line("bakame_streams 7");
 	expect_line("bakame_loop_lag_seconds 0.002");
@@ -189,6 +191,9 @@ gauges_are_summed_over_the_living(void **state)
 	assert_false(metrics_next_process(&index, &process));
 	assert_int_equal(write(go[1], "x", 1), 1);
 	waitpid(pid, NULL, 0);
+	close(told[0]);
+	close(go[0]);
+	close(go[1]);
 	expect_line("bakame_streams 3");
 	expect_line("bakame_processes 1");
 	metrics_leave();

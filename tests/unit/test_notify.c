@@ -39,6 +39,7 @@ set_up(void **state)
 {
 	(void)state;
 	snprintf(path, sizeof(path), "/tmp/bakame-notify-%d", (int)getpid());
+	unlink(path);           /* of one that was killed and had the same number */
 	supervise(path);
 	return 0;
 }

@@ -18,6 +18,7 @@
 #define RUNNING_ON_VALGRIND 0U
 #endif
 
+#include "fork_tied.h"
 #include "runtime/peers.h"
 #include "runtime/shm.h"
 
@@ -33,6 +34,7 @@ set_up(void **state)
 
 	(void)state;
 	snprintf(name, sizeof(name), "/bakame-unit-peers-%ld", (long)getpid());
+	shm_unlink(name);
 	return shm_start(name, &err);
 }
 
@@ -88,7 +90,7 @@ start_worker(struct worker *w)
 
 	assert_int_equal(pipe(ready), 0);
 	assert_int_equal(pipe(hold), 0);
-	w->pid = fork();
+	w->pid = fork_tied();
 	if (w->pid == 0) {
 		close(hold[1]);
 		worker_main(w, ready[1], hold[0]);
@@ -204,7 +206,7 @@ who_joins_is_not_seen_before_its_first_beat(void **state)
 	(void)state;
 	start_worker(&dead);
 	end_worker(&dead);
-	child = fork();
+	child = fork_tied();
 	if (child == 0) {
 		peers_join(10);         /* takes the place of the dead one */
 		_exit(0);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fork_tied.h"
 #include "runtime/shm.h"
 
 /* An unprivileged user, as nobody is everywhere. */
@@ -27,6 +28,7 @@ pick_name(void **state)
 {
 	(void)state;
 	snprintf(name, sizeof(name), "/bakame-unit-shm-%ld", (long)getpid());
+	shm_unlink(name);       /* of one that was killed and had the same number */
 	return 0;
 }
 
@@ -52,7 +54,7 @@ start(void)
 static int
 in_child(int (*fn)(void))
 {
-	pid_t child = fork();
+	pid_t child = fork_tied();
 	int status;
 
 	if (child == 0) {
@@ -162,7 +164,7 @@ first_comers_at_the_same_time_share_one_section(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < RACERS; i++) {
-		racers[i] = fork();
+		racers[i] = fork_tied();
 		if (racers[i] == 0)
 			_exit(shm_start(name, &err) == 0 ? race() : 1);
 	}
@@ -249,7 +251,7 @@ an_object_of_somebody_else_is_an_error_and_left_alone(void **state)
 	(void)state;
 	assert_int_not_equal(fd, -1);
 	assert_int_equal(fchmod(fd, 0), 0);
-	child = fork();
+	child = fork_tied();
 	if (child == 0)
 		_exit(start_as_nobody());
 	assert_int_equal(waitpid(child, &status, 0), child);
@@ -331,14 +333,14 @@ a_process_killed_while_making_sections_leaves_them_sound(void **state)
 	(void)state;
 	for (long i = 0; i < KILLS; i++) {
 		const struct timespec pause = {.tv_nsec = i * 20000};
-		pid_t child = fork();
+		pid_t child = fork_tied();
 
 		if (child == 0)
 			create_until_killed();
 		nanosleep(&pause, NULL);
 		assert_int_equal(kill(child, SIGKILL), 0);
 		assert_int_equal(waitpid(child, NULL, 0), child);
-		alarm(20);                      /* should its lock still be held */
+		alarm(120);                     /* should its lock still be held */
 		check_sections();
 		alarm(0);
 		remove_object(NULL);

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fork_tied.h"
 #include "runtime/shm.h"
 #include "store/usage_table.h"
 
@@ -172,7 +173,7 @@ more_people_than_there_is_room_for_are_not_counted(void **state)
 static pid_t
 start_adding(unsigned count)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_tied();
 
 	if (pid == 0) {
 		for (unsigned i = 0; i < count; i++)
