@@ -12,6 +12,7 @@
 #include "telemetry/scrub.h"
 
 #define ELLIPSIS "\xE2\x80\xA6"
+#define ATTEMPTS 5
 
 static bool
 is_secret(const char *name)
@@ -264,12 +265,17 @@ hostile_text_costs_no_more_than_its_length(void **state)
 		"ghp_-",
 		"password", "authorization", "\\=", " =", NULL,
 	};
-	double little = seconds_for(parts, 1 << 15);
-	double much = seconds_for(parts, 1 << 18);
+	bool linear = false;
 
 	(void)state;
-	/* eight times the length: eight times the time, where sixty-four would be quadratic */
-	assert_true(much < 24 * little + 0.1);
+	/* Eight times the length: eight times the time, where sixty-four would be quadratic.  A virtual machine that is
+	   put aside counts that as time of ours; but not each time. */
+	for (int i = 0; i < ATTEMPTS && !linear; i++) {
+		double little = seconds_for(parts, 1 << 15);
+
+		linear = seconds_for(parts, 1 << 18) < 24 * little + 0.1;
+	}
+	assert_true(linear);
 }
 
 static void
