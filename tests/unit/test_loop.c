@@ -34,15 +34,14 @@ run_for(uint64_t ms)
 static void
 between_two_looks_there_is_a_pace(void **state)
 {
-	uint64_t first_ns;
+	uint64_t before_ns;
 
 	(void)state;
-	pace_wait();
-	first_ns = uv_hrtime();
-	for (int i = 0; i < 5; i++)
+	/* whatever holds us up can only make it longer: the first of these begins after the clock was read */
+	before_ns = uv_hrtime();
+	for (int i = 0; i < 6; i++)
 		pace_wait();
-	/* the first may have returned a little before the clock was read */
-	assert_true(uv_hrtime() - first_ns > 4 * (uint64_t)PACE_NS);
+	assert_true(uv_hrtime() - before_ns >= 5 * (uint64_t)PACE_NS);
 }
 
 static void
@@ -65,17 +64,26 @@ it_runs_until_stopped_and_can_run_again(void **state)
 	assert_true(second >= first + 10);
 }
 
+static int64_t
+monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static void
 its_clock_is_the_monotonic_one_of_all_processes(void **state)
 {
-	struct timespec now;
-	int64_t now_ms;
+	int64_t before, after;
 
 	(void)state;
+	before = monotonic_ms();
 	uv_update_time(loop_get());
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-	assert_in_range(now_ms - loop_now_ms() + 1, 0, 1000);
+	after = monotonic_ms();
+	/* a millisecond for how each rounds; the kernel may give libuv a clock that is coarser still */
+	assert_true(loop_now_ms() >= before - 20 && loop_now_ms() <= after + 1);
 }
 
 static void
