@@ -11,6 +11,7 @@
 
 #include "chat/model.h"
 #include "config/config.h"
+#include "free_port.h"
 #include "in_fiber.h"
 #include "net/http_client.h"
 #include "runtime/fiber.h"
@@ -22,7 +23,7 @@
 #define KEY "sk-unit-0123456789"
 #define PATIENT_MS 120000
 #define FIRST_BYTE_MS 400               /* of tests that wait for it to pass */
-#define IDLE_MS 300
+#define IDLE_MS 300                      /* likewise */
 #define STREAM_HEADERS "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nConnection: close\r\n\r\n"
 #define CHUNK(content) "data: {\"id\":\"x\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" content "\"}}]}\n\n"
 #define LAST_CHUNK "data: {\"id\":\"x\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
@@ -32,7 +33,9 @@
 struct script {
 	const char *answers[2];         /* the second NULL: as the first */
 	int pause_ms;                   /* before an answer */
-	int linger_ms;                  /* after it, before closing */
+	bool waits;                     /* before an answer, until `go` */
+	bool lingers;                   /* after it, until the client goes */
+	_Atomic bool go;
 	_Atomic unsigned calls;
 	char request[4096];             /* the last */
 };
@@ -47,8 +50,11 @@ serve(int fd, void *arg)
 		return;
 	answer = s->calls++ > 0 && s->answers[1] != NULL ? s->answers[1] : s->answers[0];
 	tiny_pause(s->pause_ms);
+	while (s->waits && !s->go)
+		tiny_pause(1);
 	tiny_send(fd, answer);
-	tiny_pause(s->linger_ms);
+	if (s->lingers)
+		tiny_await_close(fd);
 }
 
 static void
@@ -72,6 +78,7 @@ with_model(struct script *s, void (*check)(void *arg))
 	assert_int_equal(config_load(stderr), 0);
 	in_fiber(check, s);
 	assert_int_equal(http_open_calls(), 0);
+	s->go = true;
 	tiny_server_stop(&server);
 }
 
@@ -319,7 +326,8 @@ refusals_become_our_errors(void **state)
 		struct script s = {.answers = {answer}};
 
 		refusal = &refusals[i];
-		snprintf(answer, sizeof(answer), "HTTP/1.1 %s\r\n" JSON_HEADERS "%s", refusal->status, refusal->body);
+		snprintf(answer, sizeof(answer), "HTTP/1.1 %s\r\nContent-Length: %zu\r\n" JSON_HEADERS "%s", refusal->status,
+		         strlen(refusal->body), refusal->body);
 		with_model(&s, check_refusal);
 		if (s.calls != refusal->calls)
 			fail_msg("%s was asked %u times", refusal->status, s.calls);
@@ -392,7 +400,7 @@ a_short_retry_after_is_waited_for(void **state)
 	(void)state;
 	with_model(&s, check_one_chunk);
 	assert_int_equal(s.calls, 2);
-	assert_in_range(tiny_now_ms() - start, 1000, 10000);
+	assert_in_range(tiny_now_ms() - start, 1000, PATIENT_MS);
 }
 
 static void
@@ -412,13 +420,10 @@ check_unreachable(void *arg)
 static void
 no_server_at_all_is_told_as_unreachable(void **state)
 {
-	struct script s = {.answers = {""}};
-	struct tiny_server *server = tiny_server_start(serve, &s);
 	char url[64];
 
 	(void)state;
-	snprintf(url, sizeof(url), "%s/v1", tiny_server_url(server));
-	tiny_server_stop(&server);              /* nobody listens at that port any more */
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/v1", free_port());
 	setenv("OPENAI_BASE_URL", url, 1);
 	assert_int_equal(config_load(stderr), 0);
 	in_fiber(check_unreachable, NULL);
@@ -437,9 +442,9 @@ check_silence(void *arg)
 	struct err err = {0};
 
 	while ((event = model_wait(m, loop_now_ms() + 20, &err)) == MODEL_SILENT)
-		silences++;
+		s->go = ++silences >= 2;
 	assert_int_equal(event, MODEL_READY);
-	assert_in_range(silences, 2, 100);
+	assert_true(silences >= 2);
 	assert_int_equal(model_next_chunk(m, FIBER_NO_DEADLINE, &chunk, &err), MODEL_READY);
 	assert_int_equal(model_next_chunk(m, 0, &chunk, &err), MODEL_SILENT);
 	assert_int_equal(model_next_chunk(m, loop_now_ms() + 20, &chunk, &err), MODEL_SILENT);
@@ -450,7 +455,7 @@ check_silence(void *arg)
 static void
 silence_is_told_when_asked_for_and_the_call_goes_on(void **state)
 {
-	struct script s = {.answers = {STREAM_HEADERS CHUNK("a")}, .pause_ms = 150, .linger_ms = 150};
+	struct script s = {.answers = {STREAM_HEADERS CHUNK("a")}, .waits = true, .lingers = true};
 
 	(void)state;
 	with_model(&s, check_silence);
@@ -465,7 +470,7 @@ check_slow_start(void *arg)
 
 	(void)arg;
 	assert_int_equal(model_wait(m, FIBER_NO_DEADLINE, &err), MODEL_FAILED);
-	assert_in_range(loop_now_ms() - start, FIRST_BYTE_MS, FIRST_BYTE_MS + 20000);
+	assert_in_range(loop_now_ms() - start, FIRST_BYTE_MS, PATIENT_MS);
 	assert_int_equal(err.code, ERR_UPSTREAM_TIMEOUT);
 	assert_int_equal(err.retry_after_secs, 5);
 	model_close(&m);
@@ -474,13 +479,14 @@ check_slow_start(void *arg)
 static void
 a_model_that_says_nothing_is_given_up(void **state)
 {
-	struct script s = {.answers = {STREAM_HEADERS}, .pause_ms = 2 * FIRST_BYTE_MS};
+	struct script s = {.answers = {STREAM_HEADERS}, .waits = true};
 
 	(void)state;
 	set_ms("OPENAI_FIRST_BYTE_TIMEOUT_MS", FIRST_BYTE_MS);
 	with_model(&s, check_slow_start);
 	set_ms("OPENAI_FIRST_BYTE_TIMEOUT_MS", PATIENT_MS);
-	assert_int_equal(s.calls, 1);           /* nobody waits twice as long */
+	/* nobody waits twice as long; the one call may have been given up before it came about */
+	assert_true(s.calls <= 1);
 }
 
 static void
@@ -496,7 +502,7 @@ check_stall(void *arg)
 	start = loop_now_ms();
 	assert_int_equal(read_chunks(m, &event, &err), 1);
 	assert_int_equal(event, MODEL_FAILED);
-	assert_in_range(loop_now_ms() - start, IDLE_MS, IDLE_MS + 20000);
+	assert_in_range(loop_now_ms() - start, IDLE_MS, PATIENT_MS);
 	assert_int_equal(err.code, ERR_UPSTREAM_TIMEOUT);
 	model_close(&m);
 }
@@ -504,10 +510,12 @@ check_stall(void *arg)
 static void
 a_model_that_falls_silent_is_given_up(void **state)
 {
-	struct script s = {.answers = {STREAM_HEADERS CHUNK("a")}, .linger_ms = 2 * IDLE_MS};
+	struct script s = {.answers = {STREAM_HEADERS CHUNK("a")}, .lingers = true};
 
 	(void)state;
+	set_ms("OPENAI_IDLE_TIMEOUT_MS", IDLE_MS);
 	with_model(&s, check_stall);
+	set_ms("OPENAI_IDLE_TIMEOUT_MS", PATIENT_MS);
 }
 
 /* ---- cancelling ---- */
@@ -534,11 +542,13 @@ static void
 check_cancel(void *arg)
 {
 	struct script *s = arg;
-	struct victim v = {.read_chunks = s->pause_ms == 0};
+	struct victim v = {.read_chunks = s->lingers};
 	struct fiber *f = fiber_spawn(victim_main, &v);
 	struct err err;
 
-	assert_int_equal(fiber_sleep(100, &err), 0);
+	while (s->calls == 0)
+		assert_int_equal(fiber_sleep(1, &err), 0);
+	assert_int_equal(fiber_sleep(100, &err), 0);    /* so that it is where it waits, if the machine is not slow */
 	fiber_cancel(f, FIBER_CLIENT_GONE);
 	while (fiber_count() > 1)
 		assert_int_equal(fiber_sleep(1, &err), 0);
@@ -549,9 +559,9 @@ check_cancel(void *arg)
 static void
 a_cancelled_call_ends_wherever_it_waits(void **state)
 {
-	struct script unanswered = {.answers = {STREAM_HEADERS}, .pause_ms = 250};
-	struct script streaming = {.answers = {STREAM_HEADERS CHUNK("a")}, .linger_ms = 250};
-	struct script pausing = {.answers = {"HTTP/1.1 503 No\r\nRetry-After: 5\r\n" JSON_HEADERS}, .pause_ms = 1};
+	struct script unanswered = {.answers = {STREAM_HEADERS}, .waits = true};
+	struct script streaming = {.answers = {STREAM_HEADERS CHUNK("a")}, .lingers = true};
+	struct script pausing = {.answers = {"HTTP/1.1 503 No\r\nRetry-After: 5\r\n" JSON_HEADERS}};
 
 	(void)state;
 	with_model(&unanswered, check_cancel);
@@ -706,7 +716,10 @@ set_up(void **state)
 	setenv("BREAKER_OPENAI", "off", 1);   /* tests fail in a row */
 	setenv("OPENAI_API_KEY", KEY, 1);
 	set_ms("OPENAI_FIRST_BYTE_TIMEOUT_MS", PATIENT_MS);
-	set_ms("OPENAI_IDLE_TIMEOUT_MS", IDLE_MS);
+	set_ms("OPENAI_IDLE_TIMEOUT_MS", PATIENT_MS);
+	set_ms("OPENAI_ANSWER_TIMEOUT_MS", 2 * PATIENT_MS);
+	set_ms("OPENAI_CONNECT_TIMEOUT_MS", 60000);
+	set_ms("OPENAI_SILENCE_MS", 0);         /* that is test_model_server's */
 	http_client_start(8);
 	return 0;
 }
