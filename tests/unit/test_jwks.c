@@ -9,6 +9,7 @@
 #include <cjose/util.h>
 #include <sodium.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -215,10 +216,23 @@ of_two_keys_a_token_has_to_name_one(void **state)
 
 /* ---- fetching ---- */
 
+/* A fetch is given up after JWKS_TIMEOUT_MS, and where no key is known tried again after JWKS_PAUSE_EMPTY_MS: on a machine
+   that stood still for as long a trial shows nothing, and is made again. */
+#define SHOWS_NOTHING_MS (JWKS_TIMEOUT_MS < JWKS_PAUSE_EMPTY_MS ? JWKS_TIMEOUT_MS : JWKS_PAUSE_EMPTY_MS)
+
 struct keys_server {
 	const char *answer;             /* NULL: hang until the client goes */
 	_Atomic unsigned asked;
+	int64_t began_ms;
+	bool again;
 };
+
+static bool
+shows_nothing(struct keys_server *s)
+{
+	s->again = tiny_now_ms() - s->began_ms >= SHOWS_NOTHING_MS;
+	return s->again;
+}
 
 static void
 serve(int fd, void *arg)
@@ -236,14 +250,20 @@ serve(int fd, void *arg)
 }
 
 static void
-with_server(struct keys_server *s, void (*run)(void *arg))
+with_server(const char *answer, void (*run)(void *arg))
 {
-	struct tiny_server *server = tiny_server_start(serve, s);
+	struct keys_server s;
 
-	jwks_stop();
-	jwks_start(tiny_server_url(server));
-	in_fiber(run, s);
-	tiny_server_stop(&server);
+	do {
+		struct tiny_server *server;
+
+		s = (struct keys_server){.answer = answer, .began_ms = tiny_now_ms()};
+		server = tiny_server_start(serve, &s);
+		jwks_stop();
+		jwks_start(tiny_server_url(server));
+		in_fiber(run, &s);
+		tiny_server_stop(&server);
+	} while (s.again);
 }
 
 static void
@@ -251,7 +271,11 @@ fetch_run(void *arg)
 {
 	struct keys_server *s = arg;
 
-	assert_int_equal(verify(RFC_TOKEN), ERR_NONE);
+	enum err_code first = verify(RFC_TOKEN);
+
+	if (first != ERR_NONE && shows_nothing(s))
+		return;
+	assert_int_equal(first, ERR_NONE);
 	assert_int_equal(verify(RFC_TOKEN), ERR_NONE);
 	assert_int_equal(s->asked, 1);
 	/* unknown, and the minute has not passed */
@@ -263,10 +287,8 @@ fetch_run(void *arg)
 static void
 keys_are_fetched_once_however_many_tokens_name_others(void **state)
 {
-	struct keys_server s = {.answer = ANSWER(SET("{" RFC_KEY "}"))};
-
 	(void)state;
-	with_server(&s, fetch_run);
+	with_server(ANSWER(SET("{" RFC_KEY "}")), fetch_run);
 }
 
 static unsigned strangers_left;
@@ -289,8 +311,13 @@ hang_run(void *arg)
 	strangers_left = 5;
 	for (unsigned i = 0; i < 5; i++)
 		fiber_spawn(stranger_main, NULL);
-	while (s->asked == 0)
+	while (s->asked == 0 && strangers_left > 0)
 		assert_int_equal(fiber_sleep(5, &err), 0);
+	if (strangers_left < 5 && shows_nothing(s)) {
+		while (strangers_left > 0)
+			assert_int_equal(fiber_sleep(20, &err), 0);
+		return;
+	}
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(verify(RFC_TOKEN), ERR_NONE);
 	assert_int_equal(strangers_left, 5);
@@ -302,10 +329,8 @@ hang_run(void *arg)
 static void
 a_server_that_hangs_holds_up_only_those_with_unknown_keys(void **state)
 {
-	struct keys_server s = {.answer = NULL};
-
 	(void)state;
-	with_server(&s, hang_run);
+	with_server(NULL, hang_run);
 }
 
 static void
@@ -315,18 +340,16 @@ none_run(void *arg)
 
 	assert_int_equal(verify(RFC_TOKEN), ERR_UNAVAILABLE);
 	assert_int_equal(verify(RFC_TOKEN), ERR_UNAVAILABLE);
-	assert_int_equal(s->asked, 1);
+	if (!shows_nothing(s))
+		assert_int_equal(s->asked, 1);
 }
 
 static void
 without_any_keys_it_cannot_be_told(void **state)
 {
-	struct keys_server broken = {.answer = "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"};
-	struct keys_server nonsense = {.answer = ANSWER("<html>")};
-
 	(void)state;
-	with_server(&broken, none_run);
-	with_server(&nonsense, none_run);
+	with_server("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", none_run);
+	with_server(ANSWER("<html>"), none_run);
 }
 
 static int

@@ -68,7 +68,7 @@ tokens_are_read_as_what_they_were_made_for(void **state)
 
 	(void)state;
 	for (int kind = SESSION_TOKEN_ACCESS; kind <= SESSION_TOKEN_COOKIE; kind++) {
-		made = make((enum session_token_kind)kind, 60);
+		made = make((enum session_token_kind)kind, 3600);
 		assert_int_equal(read_as((enum session_token_kind)kind, made.text, &got), 0);
 		assert_string_equal(got.user_id, ADA);
 		assert_string_equal(got.session_id, SESSION);
@@ -81,7 +81,7 @@ tokens_are_read_as_what_they_were_made_for(void **state)
 static void
 no_two_are_alike(void **state)
 {
-	struct session_token one = make(SESSION_TOKEN_COOKIE, 60), two = make(SESSION_TOKEN_COOKIE, 60);
+	struct session_token one = make(SESSION_TOKEN_COOKIE, 3600), two = make(SESSION_TOKEN_COOKIE, 3600);
 
 	(void)state;
 	assert_string_not_equal(one.text, two.text);
@@ -93,7 +93,7 @@ no_two_are_alike(void **state)
 static void
 old_ones_and_those_of_another_secret_are_refused(void **state)
 {
-	struct session_token got, old = make(SESSION_TOKEN_ACCESS, -31), other = make(SESSION_TOKEN_ACCESS, 60);
+	struct session_token got, old = make(SESSION_TOKEN_ACCESS, -31), other = make(SESSION_TOKEN_ACCESS, 3600);
 
 	(void)state;
 	assert_int_equal(read_as(SESSION_TOKEN_ACCESS, old.text, &got), -1);
