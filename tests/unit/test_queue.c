@@ -29,7 +29,7 @@ start_server(void **state)
 {
 	(void)state;
 	setenv("BAKAME_ENV", "development", 1);
-	setenv("REDIS_TIMEOUT_MS", "20000", 1);
+	setenv("REDIS_TIMEOUT_MS", "60000", 1);
 	setenv("QUEUE_MAX_JOBS", "100", 1);
 	redis_process_start(&server);
 	setenv("REDIS_URL", server.url, 1);
@@ -132,7 +132,7 @@ take_one(struct arena *a, const char *consumer)
 static int64_t
 done(struct arena *a, const struct job *job)
 {
-	return eval(a, QUEUE_DONE, REDIS_WORDS(W(job->id), W(job->entry), W("60"))).integer;
+	return eval(a, QUEUE_DONE, REDIS_WORDS(W(job->id), W(job->entry), W("3600"))).integer;
 }
 
 /* Its failure, as `verdict` has it; what the queue made of it. */
@@ -373,7 +373,7 @@ check_claim(struct arena *a)
 	add("g", "one");
 	add("g", "two");
 	mine = take_one(a, "dead one");
-	assert_int_equal(take(a, "me", 8, 60000, jobs, &died), 0);
+	assert_int_equal(take(a, "me", 8, 3600000, jobs, &died), 0);
 	assert_int_equal(fiber_sleep(30, &err), 0);
 	assert_int_equal(take(a, "me", 8, 20, jobs, &died), 1);
 	assert_string_equal(jobs[0].key, "one");
