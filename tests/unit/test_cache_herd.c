@@ -61,6 +61,7 @@ start(void **state)
 	setenv("REDIS_URL", server.url, 1);
 	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	snprintf(shm_name, sizeof(shm_name), "/bakame-test-herd-%d", (int)getpid());
+	shm_unlink(shm_name);
 	return board == MAP_FAILED ? -1 : 0;
 }
 
