@@ -1,7 +1,7 @@
 /* answer.jsx - an answer: its tools, its text as it comes, how it ended, and what can be done with it. */
 
 import { effect, useComputed } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../lib/i18n.js";
 import { versionOf } from "../lib/tree.js";
 import { goOn, isBusy, regenerate, thread, turnTo } from "../state/thread.js";
@@ -60,7 +60,7 @@ export function AnswerText({ answer }) {
   const root = useRef(null);
   const isWriting = answer.status.value === "writing";
   const view = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {       // with the last words comes all that can be done with the answer, not before
     view.current ??= createMarkdownView(root.current);
     if (isWriting) {
       return followText(answer, view.current.update);
