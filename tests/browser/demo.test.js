@@ -1,7 +1,7 @@
 // The page before the demo model, and how it looks: its screenshots are kept.
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
-import { ask, desktop, launch, phone, screenshot, texts, whenReady, withPage } from './support.js';
+import { ask, desktop, eventually, launch, phone, screenshot, texts, whenReady, withPage } from './support.js';
 
 let browser;
 before(async () => { browser = await launch(); });
@@ -67,8 +67,8 @@ function looks(device, viewport, colorScheme) {
   return () => withPage(browser, async (page) => {
     await screenshot(page, `${device}-${colorScheme}-welcome`);
     await converse(page);
-    const end = await page.locator('#conversation').evaluate((view) => view.scrollHeight - view.scrollTop - view.clientHeight);
-    assert.ok(end <= 1, `the end of the answer is ${end} px out of sight`);
+    const isAtEnd = () => page.locator('#conversation').evaluate((view) => view.scrollHeight - view.scrollTop - view.clientHeight <= 1);
+    await eventually(isAtEnd, true);    // else the end of the answer is out of sight
     const [back, ink] = [await brightness(page, 'background-color'), await brightness(page, 'color')];
     assert.ok(colorScheme === 'dark' ? back < 50 && ink > 200 : back > 200 && ink < 50, `ink ${ink} on ${back}`);
     await screenshot(page, `${device}-${colorScheme}`);

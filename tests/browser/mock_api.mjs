@@ -49,11 +49,6 @@ class MockApi {
   constructor(headers) {
     this.headers = headers;
     this.server = http.createServer((request, response) => this.serve(request, response));
-    this.reset();
-  }
-
-  /* As new: nobody has an account, nothing is scripted. */
-  reset() {
     this.users = new Map();
     this.sessions = new Map();
     this.audit = [];

@@ -22,8 +22,10 @@ function setUp(user) {
   return conversation;
 }
 
+/* Each with a sign that the one before has not; who is signed in is led from the door to a new chat. */
 const PAGES = [
-  ['', '#welcome'], ['c', '.plot canvas'], ['sign-in', '.sign, #draft'], ['account', '.key'], ['admin/users', '.rows'], ['admin/usage', '.plot canvas'], ['admin/services', '.rows'], ['admin/audit', '.rows'],
+  ['', '#welcome'], ['c', '.card-weather .plot canvas'], ['sign-in', '#welcome'], ['account', '.key'], ['admin/users', '.rows select'], ['admin/usage', '.page .plot canvas'],
+  ['admin/services', '.rows .state'], ['admin/audit', '.rows .address'],
 ];
 
 async function lookAround(page, conversation) {
@@ -66,6 +68,7 @@ test('access: a conversation by keyboard alone', inPage(async (page) => {
   if (isPhone()) {
     await tabTo(t('menu'));
     await page.keyboard.press('Enter');
+    await eventually(() => page.evaluate(() => document.querySelector('#sidebar').contains(document.activeElement)), true);
   }
   await page.locator('.item-title').first().waitFor();
   const menu = t('conversation.menu', { title: 'By keyboard' });
@@ -84,7 +87,11 @@ test('access: a conversation by keyboard alone', inPage(async (page) => {
   await page.keyboard.type('Renamed');
   await page.keyboard.press('Enter');
   await eventually(() => page.locator('.item-title').first().textContent(), 'Renamed');
-  if (isPhone()) await page.keyboard.press('Escape');
+  await page.locator('dialog').waitFor({ state: 'detached' });
+  if (isPhone()) {
+    await page.keyboard.press('Escape');
+    await eventually(focused, t('menu'));
+  }
   await tabTo(t('question.edit'));
   await page.keyboard.press('Enter');
   await whenFocused(page, 'textarea.edit');

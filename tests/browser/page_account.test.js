@@ -28,7 +28,7 @@ test('sign up: an account is made, and the conversation goes on as a person', in
   await whenReady(page);
   await isIn(page, 'Ada');
   await eventually(async () => (await page.locator('.item-title').allTextContents())[0], 'Hello');
-  assert.match(page.url(), /#\/c\/[\w-]+$/);
+  await page.waitForURL(/#\/c\/[\w-]+$/);
   assert.deepEqual(await page.evaluate(() => Object.keys(localStorage).concat(Object.keys(sessionStorage))), ['bakame-signed-in']);
 }));
 
@@ -75,7 +75,7 @@ test('sign out: nor is anybody drawn back who has just gone on', inPage(async (p
   await page.getByLabel(t('sign.email'), { exact: true }).waitFor();
   await openMenu(page);
   await page.locator('.pitch').waitFor();
-  assert.match(page.url(), /#\/sign-in$/);
+  assert.equal(await page.evaluate(() => location.hash), '#/sign-in');
 }, { as: ADA }));
 
 test('sign out: the server cannot be told, and nobody believes to be out', inPage(async (page) => {

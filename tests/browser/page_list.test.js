@@ -23,7 +23,7 @@ test('list: opened, searched, and gone on with', inPage(async (page, _, user) =>
   await eventually(() => titles(page), CONVERSATIONS);
   await openOne(page, 'A letter');
   await eventually(() => texts(page, 'assistant'), ['A letter it is.']);
-  assert.equal(await page.title(), 'A letter · Bakame');
+  await eventually(() => page.title(), 'A letter · Bakame');
   api.answer('More of it.');
   await ask(page, 'Go on');
   await eventually(() => texts(page, 'assistant'), ['A letter it is.', 'More of it.']);
@@ -44,9 +44,10 @@ test('list: renamed and pinned', inPage(async (page, _, user) => {
   await page.locator('dialog input').fill('To the landlord');
   await page.keyboard.press('Enter');
   await eventually(() => titles(page), ['Weather in Kigali', 'To the landlord', 'The budget']);
+  await eventually(() => [...user.conversations.values()][1].title, 'To the landlord');
   await choose(page, 'The budget', 'conversation.pin');
   await eventually(() => titles(page), ['The budget', 'Weather in Kigali', 'To the landlord']);
-  assert.deepEqual([...user.conversations.values()].map(({ title, pinned }) => [title, pinned]), [['Weather in Kigali', false], ['To the landlord', false], ['The budget', true]]);
+  await eventually(() => [...user.conversations.values()].map(({ title, pinned }) => [title, pinned]), [['Weather in Kigali', false], ['To the landlord', false], ['The budget', true]]);
 }, signedIn));
 
 test('list: deleted, after there was a way back', inPage(async (page, _, user) => {

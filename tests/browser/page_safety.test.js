@@ -52,6 +52,7 @@ test('safety: none runs in an answer, a question, a tool, a title or the name of
   for (const { id, messages } of first) {
     await page.evaluate((hash) => { location.hash = hash; }, `#/c/${id}`);
     await eventually(() => page.locator('.message').count(), messages.length);
+    await eventually(() => page.locator('.user .text').last().textContent(), messages.at(-2).content);
     await poke(page);
   }
   assert.equal(await page.locator('.user .text').last().textContent(), payloads.at(-1));
@@ -71,7 +72,7 @@ test('safety: none runs in the names of people, of keys, or in what was done', i
   payloads.slice(0, 45).forEach((payload, i) => api.addUser({ email: `p${i}@example.org`, name: payload }));
   api.audit = payloads.slice(45, 90).map((payload, i) => ({ id: i, at: '2026-11-24T10:00:00Z', actor: payload, action: payload, target: payload, details: { [payload]: payload }, remote_addr: payload }));
   user.keys = payloads.slice(90).map((payload, i) => ({ id: `${i}`, name: payload, prefix: payload, created_at: payload }));
-  for (const [at, rows] of [['admin/users', '.rows'], ['admin/audit', '.rows'], ['account', '.key']]) {
+  for (const [at, rows] of [['admin/users', '.rows select'], ['admin/audit', '.rows .address'], ['account', '.key']]) {
     await page.evaluate((hash) => { location.hash = hash; }, `#/${at}`);
     await page.locator(rows).first().waitFor();
     await poke(page);

@@ -1,4 +1,4 @@
-// pages.js - pages before the mock of the API: one browser and one mock for all tests of a file.
+// pages.js - pages before the mock of the API: one browser for all tests of a file, and for each page a mock of its own.
 
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
@@ -12,14 +12,8 @@ export * from './support.js';
 
 export let api;
 let browser;
-before(async () => {
-  api = await startApi();
-  browser = await launch();
-});
-after(async () => {
-  await browser.close();
-  await api.stop();
-});
+before(async () => { browser = await launch(); });
+after(() => browser.close());
 
 let features = 0;
 let feature = '';
@@ -31,7 +25,13 @@ export async function look(page, part = '') {
   assert.deepEqual(await faultsOf(page), []);
 }
 
-/* A feature: `body` runs in a page of its own, before a mock that is as new, in each of its looks (see looks.js), and what is
+/* The page knows who is signed in, and has the list of what was talked about: what is done before would be a guest's. */
+async function whenKnown(page, { name, email }) {
+  await page.locator('.sidebar-foot', { hasText: name || email }).waitFor({ state: 'attached' });
+  await page.locator('.conversation-item, .conversations .nothing').first().waitFor({ state: 'attached' });
+}
+
+/* A feature: `body` runs in a page of its own, before a mock that is new, in each of its looks (see looks.js), and what is
    seen in the end is looked at.  `as`, where given, is who is signed in: what api.addUser() takes; the body gets the page,
    its context and that user.  `at` is the page's part of the address.  `runs` is 2, or 4 for what is drawn more
    than written; `once` is for what no look can change; `workers` lets the service worker in. */
@@ -42,11 +42,12 @@ export const inPage = (body, { as, at = '', setUp = () => {}, runs = 2, once = f
       feature = name.replaceAll(/[^a-z0-9]+/gi, '-').slice(0, 60);
       shown = one.name;
       useLook(one);
-      api.reset();
-      const user = as && api.addUser(as);
-      await setUp(user);
+      api = await startApi();           // what a page before this one still asks for, it asks elsewhere
       try {
+        const user = as && api.addUser(as);
+        await setUp(user);
         await withPage(browser, async (page, context) => {
+          if (user) await whenKnown(page, user);
           await body(page, context, user);
           if (!once) await look(page);
         }, {
@@ -65,6 +66,8 @@ export const inPage = (body, { as, at = '', setUp = () => {}, runs = 2, once = f
       } catch (error) {
         error.message = `${one.name}: ${error.message}`;
         throw error;
+      } finally {
+        await api.stop();
       }
     }
   };

@@ -48,7 +48,7 @@ def serve(tmp_path_factory, model, demo_model, cluster, providers):
         elif file == "demo.test.js":
             stack = Stack(tmp_path_factory.mktemp("stack"), demo_model, OPENAI_MODEL=demo_model.name)
         else:
-            stack = Stack(tmp_path_factory.mktemp("stack"), model, **providers.settings())
+            stack = Stack(tmp_path_factory.mktemp("stack"), model, **providers.settings(TOOL_TIMEOUT_MS=60000))
         stacks.append(stack)
         fronts.append(PageFront(stack.directory / "page", stack.socket_path))
         return stack, fronts[-1]
