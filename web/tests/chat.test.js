@@ -116,21 +116,38 @@ test("silence longer than the pings allow is a lost connection", async () => {
   assert.equal(seen.aborted, true);
 });
 
-test("pings keep a long answer alive", async () => {
-  const fetch = async (url, { signal }) => {
-    const pieces = [words("long"), ...Array(8).fill(": ping\n\n"), words("", "stop"), event("[DONE]")];
-    const body = new ReadableStream({
-      async pull(controller) {
-        await new Promise((resume) => setTimeout(resume, 15));
-        signal.throwIfAborted();
-        const piece = pieces.shift();
-        piece === undefined ? controller.close() : controller.enqueue(new TextEncoder().encode(piece));
-      },
-    });
-    return new Response(body);
+/* A clock that stands still but when it is put forward: how busy the machine is does not matter. */
+function withClock(run) {
+  const real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
+  const timers = new Map();
+  let now = 0;
+  let serial = 0;
+  globalThis.setTimeout = (call, ms) => { timers.set(++serial, { call, at: now + ms }); return serial; };
+  globalThis.clearTimeout = (timer) => { timers.delete(timer); };
+  const pass = (ms) => {
+    now += ms;
+    for (const [timer, { call, at }] of [...timers].filter(([, one]) => one.at <= now)) {
+      timers.delete(timer);
+      call();
+    }
   };
-  assert.deepEqual(await askModel({ messages: QUESTION }, { fetch, silenceMaxMs: 100 }), { finishReason: "stop" });
-});
+  return run(pass).finally(() => Object.assign(globalThis, real));
+}
+
+/* A server that says these things, each so long after the one before. */
+const slowly = (pieces, ms, pass) => async (url, { signal }) => new Response(new ReadableStream({
+  pull(controller) {
+    pass(ms);
+    signal.throwIfAborted();
+    const piece = pieces.shift();
+    piece === undefined ? controller.close() : controller.enqueue(new TextEncoder().encode(piece));
+  },
+}, { highWaterMark: 0 }));
+
+test("pings keep a long answer alive", () => withClock(async (pass) => {
+  const pieces = [words("long"), ...Array(8).fill(": ping\n\n"), words("", "stop"), event("[DONE]")];
+  assert.deepEqual(await askModel({ messages: QUESTION }, { fetch: slowly(pieces, 15, pass), silenceMaxMs: 100 }), { finishReason: "stop" });
+}));
 
 test("stopping aborts the request, before and in the middle of the answer", async () => {
   const before = new AbortController();
