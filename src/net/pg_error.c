@@ -47,6 +47,9 @@ meaning_of(const char *state)
 {
 	const struct meaning *m = meanings;
 
+	/* without one it is libpq that found the connection broken: as 08000, connection_exception */
+	if (*state == '\0')
+		state = "08000";
 	while (strncmp(state, m->state, strlen(m->state)) != 0)
 		m++;
 	return m;
@@ -73,6 +76,11 @@ pg_error_read(const PGresult *error, bool at_start, struct err *err)
 	const struct meaning *m = meaning_of(state);
 	enum err_code own = code_of_own(state);
 
+	if (*state == '\0') {
+		err_set(err, m->code, "%s", m->message);
+		err->retry_after_secs = 1;
+		return err_cause(err, "the connection to PostgreSQL broke: %s", PQresultErrorMessage(error));
+	}
 	if (own != ERR_NONE)
 		return err_set(err, own, "%s", field(error, PG_DIAG_MESSAGE_PRIMARY));
 	if (at_start && m->code == ERR_FORBIDDEN) {
@@ -93,8 +101,5 @@ pg_error_read(const PGresult *error, bool at_start, struct err *err)
 bool
 pg_error_is_outage(const PGresult *error)
 {
-	/* without an SQLSTATE it is libpq that found the connection broken */
-	const char *state = field(error, PG_DIAG_SQLSTATE);
-
-	return *state == '\0' || meaning_of(state)->outage;
+	return meaning_of(field(error, PG_DIAG_SQLSTATE))->outage;
 }

@@ -6,6 +6,7 @@ import pytest
 from pool_driver import Driver
 from postgres import LOCK, Pooler, psql
 from stack import at_best, took, wait_until
+from wire import Wire
 
 ADA = "11111111-1111-4111-8111-111111111111"
 BEA = "22222222-2222-4222-8222-222222222222"
@@ -169,6 +170,21 @@ def test_writing_is_never_tried_twice(way, drive, table):
     assert driver.end(number)["error"] == "service_unavailable"
     assert driver.value("select 'next'", read_only=True) == "next"
     assert numbers(table) == ""
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+def test_a_connection_that_breaks_without_a_word_is_an_outage(drive, table, reset):
+    """As when a host in between dies: the server says no goodbye."""
+    wire = Wire(table.cluster.port)
+    driver = drive(table.cluster.url(table.name, port=wire.port), pool=1)
+    number = driver.begin("insert into t values (1)", "select pg_sleep(600)", timeout_ms=600_000)
+    await_running(table, "pg_sleep")
+    wire.cut(reset)
+    answer = driver.end(number)
+    assert answer["error"] == "service_unavailable", answer
+    assert driver.value("select 'next'", read_only=True) == "next"
+    wire.close()
+    table.kill_backends()       # of which the one that sleeps knows nothing yet
 
 
 def test_the_server_starts_anew(drive, cluster):
