@@ -49,6 +49,7 @@ look_into(struct json_object *child, struct unwanted *u, const char *name, size_
 		snprintf(step, sizeof(step), ".%.50s", name);
 	else
 		snprintf(step, sizeof(step), "[%zu]", index);
+	text_trim_partial_utf8(step);
 	text_copy(below, sizeof(below), u->path);
 	snprintf(u->path, sizeof(u->path), "%s%.*s", step, (int)(sizeof(below) - sizeof(step)), below);
 	text_trim_partial_utf8(u->path);

@@ -3,12 +3,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/json.h"
+#include "base/text.h"
 
 /* Parse exactly these bytes, with nothing readable behind them. */
 static struct json_object *
@@ -186,6 +188,27 @@ numbers_beyond_a_double_are_refused(void **state)
 	assert_accepted("{\"n\":123456789012345678901234567890}");
 }
 
+/* The message goes into the answer, which is JSON too. */
+static void
+a_long_name_is_cut_at_a_character_in_the_path(void **state)
+{
+	static const char eur[] = "\xE2\x82\xAC";
+	char text[200], name[100] = "";
+	struct err err;
+
+	(void)state;
+	for (int skip = 0; skip < 3; skip++) {
+		memset(name, 'x', (size_t)skip);
+		name[skip] = '\0';
+		for (int i = 0; i < 20; i++)
+			strcat(name, eur);
+		snprintf(text, sizeof(text), "{\"%s\":{\"n\":1e999}}", name);
+		assert_null(parse(text, strlen(text), &err));
+		assert_non_null(strstr(err.message, ".n is a number"));
+		assert_true(text_is_utf8(err.message, strlen(err.message)));
+	}
+}
+
 static void
 trusted_text_is_read_without_the_costly_checks(void **state)
 {
@@ -271,6 +294,7 @@ main(void)
 		cmocka_unit_test(nesting_has_a_limit),
 		cmocka_unit_test(a_member_named_twice_is_refused),
 		cmocka_unit_test(numbers_beyond_a_double_are_refused),
+		cmocka_unit_test(a_long_name_is_cut_at_a_character_in_the_path),
 		cmocka_unit_test(trusted_text_is_read_without_the_costly_checks),
 		cmocka_unit_test(members_are_found_by_name_and_type),
 		cmocka_unit_test(text_is_plain_and_on_one_line),
