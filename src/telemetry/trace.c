@@ -126,6 +126,7 @@ trace_begin(struct trace_span *span, const struct trace_context *parent, bool se
 	span->server = server;
 	span->started_ns = now_ns();
 	(void)!text_copy(span->name, sizeof(span->name), name);
+	span->name[text_valid_utf8(span->name, strlen(span->name))] = '\0';      /* it becomes JSON */
 }
 
 void

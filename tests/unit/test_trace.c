@@ -127,6 +127,30 @@ spans_are_written_as_otlp_has_them(void **state)
 	trace_forget();
 }
 
+/* One that is none would cost the whole batch: JSON is UTF-8, and a path may have any bytes. */
+static void
+a_name_ends_where_it_is_no_utf8(void **state)
+{
+	static const char *const names[][2] = {
+	    {"GET /\xFF/x", "GET /"}, {"GET /\xC3", "GET /"}, {"GET /\xC3\xA9", "GET /\xC3\xA9"}};
+	struct trace_context none = {0};
+	struct trace_span span;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct json_object *root;
+
+		trace_record(true);
+		trace_begin(&span, &none, true, names[i][0]);
+		trace_end(&span, 404, false);
+		root = take(1);
+		assert_string_equal(
+		    json_member_text(first(first(first(root, "resourceSpans"), "scopeSpans"), "spans"), "name"), names[i][1]);
+		json_object_put(root);
+		trace_forget();
+	}
+}
+
 static void
 past_the_maximum_spans_are_dropped(void **state)
 {
@@ -159,6 +183,7 @@ main(void)
 	    cmocka_unit_test(what_is_no_traceparent_is_none),
 	    cmocka_unit_test(a_span_stands_below_its_parent),
 	    cmocka_unit_test(spans_are_written_as_otlp_has_them),
+	    cmocka_unit_test(a_name_ends_where_it_is_no_utf8),
 	    cmocka_unit_test(past_the_maximum_spans_are_dropped),
 	};
 
