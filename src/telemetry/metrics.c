@@ -90,7 +90,7 @@ struct metric_series {
 	_Atomic uint32_t state;
 	uint32_t metric;
 	char labels[LABELS_BYTES];
-	_Atomic uint64_t count;         /* of a histogram: observations */
+	_Atomic uint64_t count;         /* of a counter */
 	_Atomic uint64_t sum_ns;
 	_Atomic uint64_t buckets[BUCKETS_MAX];  /* not cumulative; the last is +Inf */
 };
@@ -191,13 +191,26 @@ metric_observe(struct metric_series *series, double seconds)
 		i++;
 	atomic_fetch_add_explicit(&series->buckets[i], 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&series->sum_ns, (uint64_t)(seconds * 1e9), memory_order_relaxed);
-	atomic_fetch_add_explicit(&series->count, 1, memory_order_relaxed);
 }
 
 void
 metric_count(enum metric metric, const char *labels)
 {
 	metric_add(metric_series(metric, labels), 1);
+}
+
+/* Of a histogram: the observations.  A count of its own would differ from its buckets where a worker was killed
+   between the two. */
+static uint64_t
+count_of(const struct metric_series *s)
+{
+	uint64_t count = 0;
+
+	if (rows[s->metric].kind == COUNTER)
+		return s->count;
+	for (unsigned b = 0; b < BUCKETS_MAX; b++)
+		count += s->buckets[b];
+	return count;
 }
 
 void
@@ -209,7 +222,7 @@ metric_sum(enum metric metric, const char *part, struct metric_sum *sum_r)
 
 		if (s->state != READY || s->metric != (uint32_t)metric || strstr(s->labels, part) == NULL)
 			continue;
-		sum_r->count += s->count;
+		sum_r->count += count_of(s);
 		sum_r->sum_ns += s->sum_ns;
 		for (unsigned b = 0; b < BUCKETS_MAX; b++)
 			sum_r->buckets[b] += s->buckets[b];
@@ -221,20 +234,22 @@ write_histogram(struct buffer *out, const struct row *row, const struct metric_s
 {
 	const char *comma = s->labels[0] != '\0' ? "," : "";
 	uint64_t so_far = 0;
+	unsigned i = 0;
 
-	for (unsigned i = 0; row->buckets[i] > 0; i++) {
+	for (; row->buckets[i] > 0; i++) {
 		so_far += s->buckets[i];
 		if (buffer_printf(out, "%s_bucket{%s%sle=\"%g\"} %" PRIu64 "\n", row->name, s->labels, comma,
 		                  row->buckets[i], so_far) == -1)
 			return -1;
 	}
-	if (buffer_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", row->name, s->labels, comma, s->count) == -1)
+	so_far += s->buckets[i];
+	if (buffer_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", row->name, s->labels, comma, so_far) == -1)
 		return -1;
 	if (s->labels[0] == '\0')
 		return buffer_printf(out, "%s_sum %.9f\n%s_count %" PRIu64 "\n", row->name, (double)s->sum_ns / 1e9,
-		                     row->name, s->count);
+		                     row->name, so_far);
 	return buffer_printf(out, "%s_sum{%s} %.9f\n%s_count{%s} %" PRIu64 "\n", row->name, s->labels,
-	                     (double)s->sum_ns / 1e9, row->name, s->labels, s->count);
+	                     (double)s->sum_ns / 1e9, row->name, s->labels, so_far);
 }
 
 static int

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,6 +159,41 @@ processes_count_together_and_their_counts_outlive_them(void **state)
 	assert_int_equal(series, 1);
 }
 
+/* The counts of a text stand in lines of their own: that after `start`. */
+static unsigned long long
+number_after(const char *start)
+{
+	const char *at = strstr(exposed(), start);
+
+	assert_non_null(at);
+	return strtoull(at + strlen(start), NULL, 10);
+}
+
+/* Prometheus wants no bucket larger than +Inf, and that to be the count. */
+static void
+a_histogram_is_sound_wherever_a_process_is_killed(void **state)
+{
+	struct metric_series *s = metric_series(METRIC_REDIS_SECONDS, "");
+
+	(void)state;
+	for (int i = 0; i < 40; i++) {
+		unsigned long long seen = number_after("bakame_redis_seconds_bucket{le=\"5\"} ");
+		pid_t pid = fork();
+
+		if (pid == 0)
+			for (;;)
+				metric_observe(s, 0.001);
+		while (number_after("bakame_redis_seconds_bucket{le=\"5\"} ") == seen)
+			sched_yield();
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		assert_int_equal(number_after("bakame_redis_seconds_bucket{le=\"+Inf\"} "),
+		                 number_after("bakame_redis_seconds_bucket{le=\"5\"} "));
+		assert_int_equal(number_after("bakame_redis_seconds_count "),
+		                 number_after("bakame_redis_seconds_bucket{le=\"5\"} "));
+	}
+}
+
 static void
 gauges_are_summed_over_the_living(void **state)
 {
@@ -236,6 +273,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(past_the_tables_end_series_fall_together, start, stop),
 	    cmocka_unit_test_setup_teardown(labels_that_are_too_long_fall_together, start, stop),
 	    cmocka_unit_test_setup_teardown(processes_count_together_and_their_counts_outlive_them, start, stop),
+	    cmocka_unit_test_setup_teardown(a_histogram_is_sound_wherever_a_process_is_killed, start, stop),
 	    cmocka_unit_test_setup_teardown(gauges_are_summed_over_the_living, start, stop),
 	    cmocka_unit_test_setup_teardown(series_are_summed_by_a_part_of_their_labels, start, stop),
 	};
