@@ -50,8 +50,10 @@ read_limit(const char *text, size_t len)
 	memcpy(number, text, digits);
 	number[digits] = '\0';
 	number[strcspn(number, ".")] = '\0';
-	if (text_to_int64(number, 0, PAUSE_MAX_SECS, &secs) == -1)
+	if (text_to_int64(number, 0, INT64_MAX, &secs) == -1)
 		return 0;
+	if (secs > PAUSE_MAX_SECS)      /* a quota used up for the month: asked again after a day */
+		secs = PAUSE_MAX_SECS;
 	end = memchr(colon + 1, ':', len - digits - 1);
 	if (end == NULL)
 		end = text + len;

@@ -85,7 +85,8 @@ pauses_are_as_long_as_the_server_asks(void **state)
 	    {200, "60.5:error:key", -1, 60},
 	    {200, ":error:key", -1, 0},
 	    {200, "x:error:key", -1, 0},
-	    {200, "99999999999:error:key", -1, 0},
+	    {200, "2592000:error:organization:quota", -1, 86400},      /* a month: asked again after a day */
+	    {200, "99999999999:error:key", -1, 86400},
 	    {200, "60", -1, 0},
 	    {200, ",,, ,", -1, 0},
 	    {200, "60:errors;err:key", -1, 0},
