@@ -152,13 +152,11 @@ add_section(struct directory *dir, const char *name, size_t size, const struct m
 	text_copy(s->name, sizeof(s->name), name);
 	s->offset = offset;
 	s->size = size;
-	if (maker->make != NULL) {
-		/* who died while making it may have left something */
-		(void)madvise(shm.base + offset, (size + ALIGN - 1) / ALIGN * ALIGN, MADV_REMOVE);
-		if (maker->make(shm.base + offset, maker->arg) == -1) {
-			s->name[0] = '\0';
-			return NULL;
-		}
+	/* who died while making a section here, or had no room to, may have left something */
+	(void)madvise(shm.base + offset, (size + ALIGN - 1) / ALIGN * ALIGN, MADV_REMOVE);
+	if (maker->make != NULL && maker->make(shm.base + offset, maker->arg) == -1) {
+		s->name[0] = '\0';
+		return NULL;
 	}
 	/* only a finished entry counts, wherever we are killed */
 	atomic_fetch_add_explicit(&dir->used, 1, memory_order_release);

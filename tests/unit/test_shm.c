@@ -180,6 +180,47 @@ first_comers_at_the_same_time_share_one_section(void **state)
 
 /* ---- no room, no object ---- */
 
+static int
+write_and_fail(void *memory, void *arg)
+{
+	(void)arg;
+	if (shm_is_shared())
+		memset(memory, 0xA5, 3 * 4096);
+	return -1;
+}
+
+static int
+write_and_die(void *memory, void *arg)
+{
+	(void)write_and_fail(memory, arg);
+	_exit(0);
+}
+
+static int
+die_while_making(void)
+{
+	(void)shm_section_made("died.1", 3 * 4096, write_and_die, NULL);
+	return 1;
+}
+
+static void
+what_was_never_finished_leaves_nothing_to_the_next(void **state)
+{
+	static const char zeros[4096];
+
+	(void)state;
+	start();
+	(void)shm_section_made("failed.1", 3 * 4096, write_and_fail, NULL);
+	assert_memory_equal(shm_section("next.1", sizeof(zeros)), zeros, sizeof(zeros));
+	assert_int_equal(in_child(die_while_making), 0);
+	for (int i = 0; i < 3; i++) {
+		char section_name[32];
+
+		snprintf(section_name, sizeof(section_name), "after.%d", i);
+		assert_memory_equal(shm_section(section_name, sizeof(zeros)), zeros, sizeof(zeros));
+	}
+}
+
 static void
 without_room_a_section_is_private(void **state)
 {
@@ -357,6 +398,7 @@ main(void)
 	    TEST(a_section_survives_all_its_processes),
 	    TEST(other_name_or_other_size_is_another_section),
 	    TEST(first_comers_at_the_same_time_share_one_section),
+	    TEST(what_was_never_finished_leaves_nothing_to_the_next),
 	    TEST(without_room_a_section_is_private),
 	    TEST(without_an_object_sections_are_private),
 	    TEST(an_object_of_somebody_else_is_an_error_and_left_alone),
