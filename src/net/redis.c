@@ -326,7 +326,9 @@ redis_eval(struct redis *r, struct arena *a, struct redis_script *script, struct
 		return 0;
 	if (strncmp(c.said, "NOSCRIPT", 8) != 0)
 		return -1;
-	/* a Redis that was started anew; EVAL makes it remember */
+	/* a Redis that was started anew; EVAL makes it remember, and nothing was wrong */
+	if (err != NULL)
+		*err = (struct err){0};
 	return run_script(&c, "EVAL", script->source, rest, 1 + keys_count + args_count, err);
 }
 
