@@ -170,7 +170,9 @@ router_serve(struct fcgi *c)
 
 	begin_span(rq, &span);
 	fiber_set_deadline(rq->started_ms + config()->request_deadline_secs * 1000);
-	if (answer(rq, &err) == -1 && !response_begun(rq)) {
+	if (answer(rq, &err) == 0) {
+		err = (struct err){0};  /* what was overcome on the way */
+	} else if (!response_begun(rq)) {
 		fiber_mask_begin();     /* a request past its deadline is still answered */
 		response_error(rq, &err);
 		fiber_mask_end();

@@ -83,6 +83,14 @@ fail_late(struct request *rq, struct err *err)
 	return err_set(err, ERR_INTERNAL, "too late to tell");
 }
 
+/* By another way than the first. */
+static int
+succeed_after_all(struct request *rq, struct err *err)
+{
+	(void)err_set(err, ERR_INTERNAL, "the first way was closed");
+	return response_text(rq, 200, "text/plain", "done", 4);
+}
+
 static bool asleep;
 static enum err_code slept_until;
 
@@ -140,6 +148,7 @@ static const struct route table[] = {
     {"POST", "/json", NULL, echo_json, BODY_MAX, false},
     {"GET", "/fail", NULL, fail_as_told, 0, false},
     {"GET", "/late", NULL, fail_late, 0, false},
+    {"GET", "/after-all", NULL, succeed_after_all, 0, false},
     {"GET", "/sleep", NULL, sleep_long, 0, false},
     {"GET", "/always", NULL, say_hello, 0, true},
     {"GET", "/guarded", refuse, say_hello, 0, false},
@@ -645,6 +654,51 @@ an_error_after_the_answer_began_adds_nothing(void **state)
 	in_fiber(check_late_error, NULL);
 }
 
+/* What is logged from now on, until log_seen(). */
+static FILE *
+log_watch(int *stderr_r)
+{
+	FILE *file = tmpfile();
+
+	assert_non_null(file);
+	*stderr_r = dup(STDERR_FILENO);
+	assert_int_equal(dup2(fileno(file), STDERR_FILENO), STDERR_FILENO);
+	return file;
+}
+
+static void
+log_seen(FILE *file, int stderr_fd, char *text, size_t size)
+{
+	assert_int_equal(dup2(stderr_fd, STDERR_FILENO), STDERR_FILENO);
+	close(stderr_fd);
+	rewind(file);
+	text[fread(text, 1, size - 1, file)] = '\0';
+	fclose(file);
+}
+
+static void
+check_after_all(void *arg)
+{
+	char text[2000];
+	int stderr_fd;
+	FILE *file = log_watch(&stderr_fd);
+	struct front f;
+
+	(void)arg;
+	ask_once(&f, &(struct question){.method = "GET", .uri = "/after-all"});
+	assert_int_equal(status(&f), 200);
+	disconnect(&f);
+	log_seen(file, stderr_fd, text, sizeof(text));
+	assert_string_equal(text, "");          /* errors only: see main() */
+}
+
+static void
+what_went_well_in_the_end_is_logged_as_no_error(void **state)
+{
+	(void)state;
+	in_fiber(check_after_all, NULL);
+}
+
 static void
 check_deadline(void *arg)
 {
@@ -915,6 +969,7 @@ main(void)
 	    cmocka_unit_test(a_header_with_control_characters_is_left_out),
 	    cmocka_unit_test(a_handlers_error_is_sent_in_the_form_of_the_contract),
 	    cmocka_unit_test(an_error_after_the_answer_began_adds_nothing),
+	    cmocka_unit_test(what_went_well_in_the_end_is_logged_as_no_error),
 	    cmocka_unit_test(a_request_past_its_deadline_is_ended_and_answered),
 	    cmocka_unit_test(a_handler_is_cancelled_when_its_client_leaves),
 	    cmocka_unit_test(bodies_are_read_whole_and_bounded),
