@@ -31,11 +31,23 @@
 #define REUSE_UP_TO_CALLS 256
 #define OVERFLOW_POOLS 16
 
+/* Servers of which it is remembered what they speak. */
+#define ORIGINS_MAX 64
+#define ORIGIN_BYTES 256
+
 /* Retry-After further away than this makes no sense. */
 #define RETRY_AFTER_MAX_SECS 86400
 
+/* A server, by scheme, name and port.  One that has the same place as another takes it. */
+struct origin {
+	uint32_t hash;
+	enum { SPEAKS_UNKNOWN, SPEAKS_HTTP1, SPEAKS_HTTP2 } speaks;      /* by its last answer */
+};
+
 struct http_call {
 	struct http_call *next, *prev;  /* of all open calls */
+	uint32_t origin;                /* the hash of its server */
+	bool https;
 	struct http_pool *pool;
 	CURL *easy;
 	struct curl_slist *headers;
@@ -60,8 +72,41 @@ static struct {
 	unsigned next_overflow;
 	struct http_call *open;
 	unsigned calls;
-	bool multiplexed;               /* the last answer came over HTTP/2 */
+	struct origin origins[ORIGINS_MAX];
 } client;
+
+static void
+set_origin(struct http_call *call, const char *url)
+{
+	const char *host = strstr(url, "://");
+	size_t scheme = host != NULL ? (size_t)(host - url) + 3 : 0;
+	char origin[ORIGIN_BYTES];
+
+	snprintf(origin, sizeof(origin), "%.*s", (int)(scheme + strcspn(url + scheme, "/?#")), url);
+	call->origin = text_hash(origin, 0);
+	call->https = text_has_prefix_nocase(url, "https:");
+}
+
+static void
+note_version(const struct http_call *call)
+{
+	long version = 0;
+
+	curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &version);
+	client.origins[call->origin % ORIGINS_MAX] = (struct origin){
+	    .hash = call->origin, .speaks = version >= CURL_HTTP_VERSION_2_0 ? SPEAKS_HTTP2 : SPEAKS_HTTP1};
+}
+
+/* Do calls of this server share connections, as far as is known?  We ask for HTTP/2 in TLS only. */
+static bool
+is_multiplexed(const struct http_call *call, bool unless_known)
+{
+	const struct origin *o = &client.origins[call->origin % ORIGINS_MAX];
+
+	if (!call->https)
+		return false;
+	return o->speaks != SPEAKS_UNKNOWN && o->hash == call->origin ? o->speaks == SPEAKS_HTTP2 : unless_known;
+}
 
 static void
 call_ended(CURL *easy, CURLcode result)
@@ -155,10 +200,7 @@ header_cb(char *data, size_t size, size_t count, void *arg)
 		return len;
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (status >= 200 && !call->status_known) {
-		long version = 0;
-
-		curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &version);
-		client.multiplexed = version >= CURL_HTTP_VERSION_2_0;
+		note_version(call);
 		call->status_known = true;
 		fiber_wake(call->fiber);
 	}
@@ -226,8 +268,6 @@ set_request(struct http_call *call, const struct http_options *o)
 static void
 set_transport(struct http_call *call, const struct http_options *o)
 {
-	bool https = text_has_prefix_nocase(o->url, "https:");
-
 	curl_easy_setopt(call->easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_timeout_ms);
 	curl_easy_setopt(call->easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
@@ -237,9 +277,9 @@ set_transport(struct http_call *call, const struct http_options *o)
 	curl_easy_setopt(call->easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
 	/* wait for a connection in the making rather than open one per call, if the
 	   host may speak HTTP/2 */
-	curl_easy_setopt(call->easy, CURLOPT_PIPEWAIT, https ? 1L : 0L);
+	curl_easy_setopt(call->easy, CURLOPT_PIPEWAIT, call->https ? 1L : 0L);
 	call->pool = &client.shared;
-	if (client.calls > REUSE_UP_TO_CALLS && !(https && client.multiplexed)) {
+	if (client.calls > REUSE_UP_TO_CALLS && !is_multiplexed(call, false)) {
 		call->pool = overflow_pool();
 		curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, 1L);
 		curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
@@ -266,6 +306,7 @@ http_open(const struct http_options *o, struct err *err)
 	curl_easy_setopt(call->easy, CURLOPT_WRITEDATA, call);
 	curl_easy_setopt(call->easy, CURLOPT_HEADERFUNCTION, header_cb);
 	curl_easy_setopt(call->easy, CURLOPT_HEADERDATA, call);
+	set_origin(call, o->url);
 	set_request(call, o);
 	set_transport(call, o);
 	if (curl_multi_add_handle(call->pool->multi, call->easy) != CURLM_OK) {
@@ -496,10 +537,10 @@ local_port(const struct http_call *call)
    nobody.  Pausing another stream of it and letting that go on sends it.  When
    there is none, FORBID_REUSE has closed the connection. */
 static void
-send_reset(long port)
+send_reset(uint32_t origin, long port)
 {
 	for (struct http_call *call = client.open; call != NULL; call = call->next) {
-		if (call->done || call->paused || local_port(call) != port)
+		if (call->origin != origin || call->done || call->paused || local_port(call) != port)
 			continue;
 		curl_easy_pause(call->easy, CURLPAUSE_RECV);
 		curl_easy_pause(call->easy, CURLPAUSE_CONT);
@@ -511,14 +552,15 @@ send_reset(long port)
 static void
 end_transfer(struct http_call *call)
 {
-	bool cancelled = !call->done && client.multiplexed;
+	/* a connection of its own ends with the call */
+	bool cancelled = !call->done && call->pool == &client.shared && is_multiplexed(call, true);
 	long port = cancelled ? local_port(call) : 0;
 
 	if (cancelled)
 		curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
 	curl_multi_remove_handle(call->pool->multi, call->easy);
 	if (port != 0)
-		send_reset(port);
+		send_reset(call->origin, port);
 }
 
 void

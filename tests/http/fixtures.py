@@ -3,6 +3,7 @@ import signal
 
 import pytest
 
+from collector import Collector
 from provider_process import Providers
 from postgres import Cluster
 from redis_server import RedisServer
@@ -89,6 +90,14 @@ def start_stack(tmp_path_factory, model):
         except AssertionError as fault:
             faults.append(str(fault))
     assert not faults, "\n".join(faults)
+
+
+@pytest.fixture
+def collector():
+    """(address, batches)"""
+    server = Collector()
+    yield server.address, server.batches
+    server.close()
 
 
 @pytest.fixture

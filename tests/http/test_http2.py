@@ -68,6 +68,24 @@ def test_who_leaves_is_cancelled_and_the_others_stay(tls_stack, tls_model, model
     assert len(set(used)) == 1, used
 
 
+def test_who_leaves_is_cancelled_whatever_other_servers_speak(start_stack, tls_model, model, collector):
+    """The collector of spans speaks HTTP/1.1, and answers last."""
+    address, batches = collector
+    stack = start_stack(OPENAI_BASE_URL=f"https://127.0.0.1:{tls_model.port}/v1", OPENAI_CA_FILE=tls_model.certificate,
+                        OTEL_EXPORTER_OTLP_ENDPOINT=address)
+    script = model.script(stream(text("one"), HANG))
+    exchanges = [stack.chat(script) for _ in range(4)]
+    for exchange in exchanges:
+        assert exchange.next_text() == "one"
+    stack.get("/api/health/live").read()
+    wait_until(lambda: batches, what="spans at the collector")
+    stack.get("/api/health/live").read()
+    for exchange in exchanges:
+        exchange.leave()
+        stack.exchanges.remove(exchange)
+    script.wait("gone", count=len(exchanges))
+
+
 def test_a_slow_client_holds_up_no_other_and_its_memory_comes_back(tls_stack, model):
     """One connection carries both.  Once, under ASan on a busy machine, another answer took 4.9 s.  It
     seems that libcurl 7.88, holding data of a paused stream, read for no other until its next timer,

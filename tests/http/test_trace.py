@@ -1,39 +1,11 @@
 """A trace goes on through us: traceparent is passed to the model, spans go to a collector."""
-import json
 import signal
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-import pytest
 
 from script import reply
 from stack import wait_until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
-
-
-@pytest.fixture
-def collector():
-    """(address, batches)"""
-    batches = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            batches.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def log_message(self, *_):
-            pass
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", batches
-    server.shutdown()
-    server.server_close()
 
 
 def spans_of(batches):
