@@ -212,11 +212,18 @@ COLD static void
 begin_span(struct http_call *call, const struct http_options *o)
 {
 	char header[sizeof("traceparent: ") + TRACEPARENT_BYTES] = "traceparent: ";
-	const char *host = strstr(o->url, "://");
+	const char *host = strstr(o->url, "://"), *at;
 	char name[sizeof(call->span.name)];
+	size_t len;
 
 	host = host != NULL ? host + 3 : o->url;
-	snprintf(name, sizeof(name), "%s %.*s", o->method, (int)strcspn(host, "/?"), host);
+	len = strcspn(host, "/?#");
+	at = memrchr(host, '@', len);   /* a password's place is before it */
+	if (at != NULL) {
+		len -= (size_t)(at + 1 - host);
+		host = at + 1;
+	}
+	snprintf(name, sizeof(name), "%s %.*s", o->method, (int)len, host);
 	trace_begin(&call->span, fiber_trace(), false, name);
 	trace_write(&call->span.context, header + strlen(header));
 	call->headers = curl_slist_append(call->headers, header);

@@ -19,6 +19,7 @@
 #include "net/http_client.h"
 #include "runtime/fiber.h"
 #include "runtime/loop.h"
+#include "telemetry/trace.h"
 #include "tiny_server.h"
 
 /* Far longer than anything here takes. */
@@ -1072,12 +1073,44 @@ tear_down(void **state)
 	return in_fiber_teardown(state);
 }
 
+/* ---- traces ---- */
+
+static void
+check_span(void *arg)
+{
+	const struct trial *t = arg;
+	const char *host = strstr(t->url, "://") + 3;
+	struct buffer spans = BUFFER_INIT((size_t)1 << 20);
+	char url[128], name[128];
+
+	trace_record(true);
+	assert_true(trace_read("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", fiber_trace()));
+	snprintf(url, sizeof(url), "http://ada:word@%s", host);
+	snprintf(name, sizeof(name), "\"name\":\"GET %.*s\"", (int)strcspn(host, "/"), host);
+	expect_answer(url, 200, "hi");
+	assert_int_equal(trace_take(&spans, "test", "1"), 1);
+	if (strstr(spans.data, name) == NULL || strstr(spans.data, "word") != NULL)
+		fail_msg("%s", spans.data);
+	buffer_free(&spans);
+	trace_forget();
+}
+
+static void
+a_span_names_the_server_and_no_password(void **state)
+{
+	static struct answer answer = {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, "hi"};
+
+	(void)state;
+	with_server(send_answer, check_span, &answer);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(status_headers_and_body_arrive),
 	    cmocka_unit_test(bodies_of_all_framings_are_read),
+	    cmocka_unit_test(a_span_names_the_server_and_no_password),
 	    cmocka_unit_test(a_body_is_given_out_as_it_comes),
 	    cmocka_unit_test(what_is_shown_stays_while_more_arrives),
 	    cmocka_unit_test(method_headers_and_body_are_sent_as_given),
