@@ -147,6 +147,11 @@ await_socket(struct fcgi *c, int events, int64_t timeout_ms)
 	c->awaited = 0;
 	if (!c->gone)
 		watch(c, UV_READABLE | UV_DISCONNECT);
+	/* a front that has closed its side goes on being reported, however full the socket is */
+	if (event == FIBER_WOKEN && events == UV_WRITABLE && (c->ready & UV_DISCONNECT)) {
+		errno = EPIPE;
+		return -1;
+	}
 	if (event == FIBER_WOKEN)
 		return 0;
 	errno = event == FIBER_TIMEOUT ? ETIMEDOUT : ECANCELED;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -140,6 +141,22 @@ send_many_events(struct request *rq, struct err *err)
 	return response_flush(rq);
 }
 
+/* More than any socket takes of who does not read. */
+static int
+flood(struct request *rq, struct err *err)
+{
+	static const char piece[65536];
+
+	(void)err;
+	fiber_set_deadline(FIBER_NO_DEADLINE);
+	if (response_begin(rq, 200, "text/plain") == -1)
+		return -1;
+	for (int i = 0; i < 1024; i++)
+		if (response_write(rq, piece, sizeof(piece)) == -1)
+			return -1;
+	return 0;
+}
+
 static const struct route table[] = {
     {"GET", "/hello", NULL, say_hello, 0, false},
     {"GET", "/both", NULL, say_hello, 0, false},
@@ -149,6 +166,7 @@ static const struct route table[] = {
     {"GET", "/fail", NULL, fail_as_told, 0, false},
     {"GET", "/late", NULL, fail_late, 0, false},
     {"GET", "/after-all", NULL, succeed_after_all, 0, false},
+    {"GET", "/flood", NULL, flood, 0, false},
     {"GET", "/sleep", NULL, sleep_long, 0, false},
     {"GET", "/always", NULL, say_hello, 0, true},
     {"GET", "/guarded", refuse, say_hello, 0, false},
@@ -746,6 +764,50 @@ check_client_leaves(void *arg)
 	assert_in_range(loop_now_ms() - left_ms, 0, ANSWER_WAIT_MS / 2);
 }
 
+/* Until the other side waits for us to read. */
+static void
+await_full_socket(int fd)
+{
+	int before = -1, now = 0;
+	struct err err;
+
+	while (now == 0 || now != before) {
+		before = now;
+		assert_int_equal(fiber_sleep(50, &err), 0);
+		assert_int_equal(ioctl(fd, FIONREAD, &now), 0);
+	}
+}
+
+/* A front that ends its side and reads no more has left, as one that closes has. */
+static void
+check_half_closed(void *arg)
+{
+	const char *const params[] = {"REQUEST_METHOD", "GET", "REQUEST_URI", "/flood", NULL};
+	struct buffer b = BUFFER_INIT(BUFFER_MAX);
+	struct front f;
+	struct err err;
+
+	(void)arg;
+	connect_front(&f);
+	fcgi_client_begin(&b, true);
+	fcgi_client_params(&b, params);
+	fcgi_client_body(&b, "", 0, 1);
+	send_all(&f, &b);
+	await_full_socket(f.fd);
+	assert_int_equal(closed_count, f.closed_before);
+	assert_int_equal(shutdown(f.fd, SHUT_WR), 0);
+	while (closed_count == f.closed_before)
+		assert_int_equal(fiber_sleep(1, &err), 0);
+	disconnect(&f);
+}
+
+static void
+who_half_closes_while_we_write_has_left(void **state)
+{
+	(void)state;
+	in_fiber(check_half_closed, NULL);
+}
+
 static void
 a_handler_is_cancelled_when_its_client_leaves(void **state)
 {
@@ -971,6 +1033,7 @@ main(void)
 	    cmocka_unit_test(an_error_after_the_answer_began_adds_nothing),
 	    cmocka_unit_test(what_went_well_in_the_end_is_logged_as_no_error),
 	    cmocka_unit_test(a_request_past_its_deadline_is_ended_and_answered),
+	    cmocka_unit_test(who_half_closes_while_we_write_has_left),
 	    cmocka_unit_test(a_handler_is_cancelled_when_its_client_leaves),
 	    cmocka_unit_test(bodies_are_read_whole_and_bounded),
 	    cmocka_unit_test(json_bodies_are_checked_and_faults_located),
