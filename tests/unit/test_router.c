@@ -639,6 +639,8 @@ check_errors(void *arg)
 		expect_error(&f, err_status((enum err_code)code), err_type((enum err_code)code), "went wrong: \"");
 		if (code % 2 == 0)
 			assert_string_equal(header(&f, "Retry-After"), "17");
+		else if (code == ERR_UNAVAILABLE)       /* each 503 says when */
+			assert_non_null(header(&f, "Retry-After"));
 		else
 			assert_null(header(&f, "Retry-After"));
 		assert_null(strstr(f.answer.data, "for the operator"));
