@@ -1,10 +1,12 @@
 /* crash.c - see telemetry/crash.h */
 #include "telemetry/crash.h"
 
+#include <errno.h>
 #include <execinfo.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,12 +32,13 @@
 /* "+0x1234567890ab " for each */
 #define FRAMES_TEXT_BYTES (FRAMES_MAX * 20)
 
-/* FREE -> WRITING (the dying) -> WRITTEN -> READING (who tells) -> FREE. */
+/* FREE -> WRITING (the dying) -> WRITTEN -> READING (who tells) -> FREE.  Who crashes once more while he writes, since his
+   stack cannot be walked, leaves it at WRITING: what he wrote before that is told when he is dead. */
 enum { FREE, WRITING, WRITTEN, READING };
 
 struct crash {
 	_Atomic uint32_t state;
-	int32_t pid;
+	_Atomic int32_t pid;            /* 0 until it is written */
 	int32_t signal;
 	int32_t frames;
 	uint64_t address;
@@ -72,13 +75,13 @@ write_crash(struct crash *c, int number, const siginfo_t *info)
 {
 	void *frames[FRAMES_MAX];
 
-	c->pid = (int32_t)getpid();
 	c->signal = number;
 	c->address = (uint64_t)(uintptr_t)info->si_addr;
 	c->base = (uint64_t)(uintptr_t)__executable_start;
 	c->end = (uint64_t)(uintptr_t)etext;
 	for (size_t i = 0; i < PROGRAM_BYTES - 1 && own_program[i] != '\0'; i++)
 		c->program[i] = own_program[i];
+	atomic_store(&c->pid, (int32_t)getpid());
 	c->frames = backtrace(frames, FRAMES_MAX);
 	for (int i = 0; i < c->frames; i++)
 		c->frame[i] = (uint64_t)(uintptr_t)frames[i];
@@ -174,18 +177,37 @@ tell(const struct crash *c)
 	          LOG_STR("signal", strsignal(c->signal)), LOG_STR("address", address), LOG_STR("frames", frames));
 }
 
+static bool
+is_dead(int32_t pid)
+{
+	return pid != 0 && kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+/* Is there something to tell?  Then nobody else tells it. */
+static bool
+claim(struct crash *c)
+{
+	uint32_t state = WRITTEN;
+
+	if (atomic_compare_exchange_strong(&c->state, &state, READING))
+		return true;
+	return state == WRITING && is_dead(atomic_load(&c->pid)) &&
+	       atomic_compare_exchange_strong(&c->state, &state, READING);
+}
+
 void
 crash_report(void)
 {
 	for (size_t i = 0; table != NULL && i < CRASHES_MAX; i++) {
 		struct crash *c = &table->crashes[i];
 		struct crash copy;
-		uint32_t state = WRITTEN;
 
-		if (!atomic_compare_exchange_strong(&c->state, &state, READING))
+		if (!claim(c))
 			continue;
-		copy = *c;
+		memcpy(&copy, c, sizeof(copy));
 		memset(c->program, 0, sizeof(c->program));
+		c->frames = 0;
+		atomic_store(&c->pid, 0);
 		atomic_store(&c->state, FREE);
 		tell(&copy);
 	}
