@@ -110,6 +110,9 @@ struct table {
 static struct table own;
 static struct table *table = &own;
 
+/* Places whose maker was waited for in vain: each look for a series may pass them. */
+static bool given_up[SERIES_MAX];
+
 size_t
 metrics_size(void)
 {
@@ -121,6 +124,19 @@ metrics_use(void *memory)
 {
 	metrics_leave();
 	table = memory != NULL ? memory : &own;
+	memset(given_up, 0, sizeof(given_up));
+}
+
+/* While another worker makes it: that takes him less than a microsecond, unless he died of it. */
+static void
+await_maker(const struct metric_series *s)
+{
+	bool *in_vain = &given_up[s - table->series];
+
+	for (int i = 0; atomic_load_explicit(&s->state, memory_order_acquire) == MAKING && !*in_vain; i++) {
+		*in_vain = i == MAKING_LOOKS;
+		sched_yield();
+	}
 }
 
 /* The series at this place, made if it is free; NULL if it is another's. */
@@ -137,9 +153,7 @@ claim(struct metric_series *s, enum metric metric, const char *labels)
 		atomic_store_explicit(&s->state, READY, memory_order_release);
 		return s;
 	}
-	/* being made by another worker at this moment: it takes him less than a microsecond, unless he died of it */
-	for (int i = 0; i < MAKING_LOOKS && atomic_load_explicit(&s->state, memory_order_acquire) == MAKING; i++)
-		sched_yield();
+	await_maker(s);
 	if (atomic_load_explicit(&s->state, memory_order_acquire) == READY && s->metric == (uint32_t)metric &&
 	    strcmp(s->labels, labels) == 0)
 		return s;

@@ -20,6 +20,16 @@
 
 static struct buffer text;
 
+static unsigned yields;
+
+/* In the place of the C library's. */
+int
+sched_yield(void)
+{
+	yields++;
+	return 0;
+}
+
 static int
 start(void **state)
 {
@@ -194,6 +204,33 @@ a_histogram_is_sound_wherever_a_process_is_killed(void **state)
 	}
 }
 
+/* As a process leaves it that is killed while it makes a series. */
+static void
+leave_unfinished(void *memory, const char *labels)
+{
+	const uint32_t making = 1;
+	char *at = memmem(memory, metrics_size(), labels, strlen(labels) + 1);
+
+	assert_non_null(at);
+	memcpy(at - 2 * sizeof(making), &making, sizeof(making));       /* before the metric's number */
+}
+
+static void
+a_series_that_nobody_finishes_is_waited_for_once(void **state)
+{
+	unsigned before;
+
+	metric_count(METRIC_TOKENS, "kind=\"prompt\"");
+	leave_unfinished(*state, "kind=\"prompt\"");
+	metric_count(METRIC_TOKENS, "kind=\"prompt\"");
+	before = yields;
+	assert_int_not_equal(before, 0);
+	for (int i = 0; i < 10; i++)
+		metric_count(METRIC_TOKENS, "kind=\"prompt\"");
+	assert_int_equal(yields, before);
+	expect_line("bakame_tokens_total{kind=\"prompt\"} 11");
+}
+
 static void
 gauges_are_summed_over_the_living(void **state)
 {
@@ -274,6 +311,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(labels_that_are_too_long_fall_together, start, stop),
 	    cmocka_unit_test_setup_teardown(processes_count_together_and_their_counts_outlive_them, start, stop),
 	    cmocka_unit_test_setup_teardown(a_histogram_is_sound_wherever_a_process_is_killed, start, stop),
+	    cmocka_unit_test_setup_teardown(a_series_that_nobody_finishes_is_waited_for_once, start, stop),
 	    cmocka_unit_test_setup_teardown(gauges_are_summed_over_the_living, start, stop),
 	    cmocka_unit_test_setup_teardown(series_are_summed_by_a_part_of_their_labels, start, stop),
 	};
