@@ -490,28 +490,51 @@ model_next_chunk(struct model_call *m, int64_t until_ms, struct model_chunk *chu
 	return event;
 }
 
+/* As strictly as the chunks of a stream. */
 static int
-read_json_answer(struct http_call *http, int64_t deadline_ms, struct json_object **answer_r, struct err *err)
+parse_answer(const char *text, size_t len, struct json_object **answer_r, struct err *err)
 {
 	struct json_facts facts;
-	char *text;
-	size_t len;
 
-	if (http_read_all(http, ANSWER_MAX_BYTES, deadline_ms, &text, &len, err) == -1) {
-		if (err->code == ERR_UPSTREAM)
-			fail(err, ERR_UPSTREAM, "The model's answer broke off; please try again.");
-		else if (err->code == ERR_UPSTREAM_TIMEOUT)
-			fail_slow(err);
-		return -1;
-	}
-	/* as strictly as the chunks of a stream */
 	*answer_r = json_scan_check((struct json_slice){text, len}, &facts) ? json_parse_trusted(text, len) : NULL;
-	free(text);
 	if (json_object_is_type(*answer_r, json_type_object))
 		return 0;
 	json_object_put(*answer_r);
+	*answer_r = NULL;
 	fail_malformed(err, "the model's answer is not a JSON object");
 	return -1;
+}
+
+/* All of an answer that was accepted.  Some servers accept at once and send blanks until it is made. */
+static int
+read_body(struct model_call *m, struct buffer *body, struct err *err)
+{
+	const char *data;
+	size_t len;
+
+	for (;;) {
+		switch (http_read(m->http, wait_until_ms(m, FIBER_NO_DEADLINE), &data, &len, err)) {
+		case HTTP_READY:
+			note_heard(m);
+			if (buffer_append(body, data, len) == -1) {
+				fail_malformed(err, "the model's answer is too large");
+				return -1;
+			}
+			http_consume(m->http, len);
+			break;
+		case HTTP_TIMEOUT:
+			if (heed_silence(m, FIBER_NO_DEADLINE, err) == MODEL_FAILED)
+				return -1;
+			break;
+		case HTTP_END:
+			return 0;
+		case HTTP_FAILED:
+			fail(err, ERR_UPSTREAM, "The model's answer broke off; please try again.");
+			return -1;
+		case HTTP_CANCELLED:
+			return -1;
+		}
+	}
 }
 
 /* Some servers, and what stands between them and us, say by status 200 that they failed. */
@@ -534,24 +557,44 @@ check_answer(struct json_object *answer, struct err *err)
 int
 model_read_answer(struct model_call *m, struct json_object **answer_r, struct err *err)
 {
-	int64_t deadline;
+	struct buffer body = BUFFER_INIT(ANSWER_MAX_BYTES);
+	int rc;
 
+	*answer_r = NULL;
 	if (model_wait(m, FIBER_NO_DEADLINE, err) != MODEL_READY)
 		return -1;
-	/* the headers come when the answer is made: the rest follows at once */
-	deadline = loop_now_ms() + config()->openai_idle_timeout_ms;
-	if (read_json_answer(m->http, deadline < m->give_up_ms ? deadline : m->give_up_ms, answer_r, err) == -1) {
-		note_failure(m, err);
-		return -1;
-	}
-	if (check_answer(*answer_r, err) == -1) {
+	rc = read_body(m, &body, err);
+	if (rc == 0)
+		rc = parse_answer(body.data != NULL ? body.data : "", body.len, answer_r, err);
+	buffer_free(&body);
+	if (rc == 0 && (rc = check_answer(*answer_r, err)) == -1) {
 		json_object_put(*answer_r);
 		*answer_r = NULL;
+	}
+	if (rc == -1)
 		note_failure(m, err);
+	else
+		model_guard_ok(&m->guard);
+	return rc;
+}
+
+static int
+read_list_answer(struct http_call *http, int64_t deadline_ms, struct json_object **list_r, struct err *err)
+{
+	char *text;
+	size_t len;
+	int rc;
+
+	if (http_read_all(http, ANSWER_MAX_BYTES, deadline_ms, &text, &len, err) == -1) {
+		if (err->code == ERR_UPSTREAM)
+			fail(err, ERR_UPSTREAM, "The model's answer broke off; please try again.");
+		else if (err->code == ERR_UPSTREAM_TIMEOUT)
+			fail_slow(err);
 		return -1;
 	}
-	model_guard_ok(&m->guard);
-	return 0;
+	rc = parse_answer(text, len, list_r, err);
+	free(text);
+	return rc;
 }
 
 static int
@@ -562,7 +605,7 @@ read_list(struct http_call *http, int64_t deadline, struct json_object **list_r,
 	switch (http_wait_status(http, deadline, err)) {
 	case HTTP_READY:
 		if (http_status(http) == 200)
-			return read_json_answer(http, deadline, list_r, err);
+			return read_list_answer(http, deadline, list_r, err);
 		read_refusal(http, &about_tools, err);
 		break;
 	case HTTP_TIMEOUT:

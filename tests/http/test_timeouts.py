@@ -1,4 +1,5 @@
 """A silent model does not hold a client for ever."""
+import json
 import time
 
 import pytest
@@ -6,8 +7,10 @@ import pytest
 from client import text_of
 from contract import assert_ends_in_error, assert_error, assert_retry_after
 from disturbance import Disturbance
-from script import HANG, head, reply, sleep, stream, text
+from script import HANG, head, reply, send, sleep, stream, text
 from stack import at_best, wait_until
+
+import replies
 
 
 @pytest.fixture
@@ -68,6 +71,13 @@ def test_silence_in_the_middle_of_a_completion_is_504(impatient, model):
     start = ["head", 200, [["Content-Type", "application/json"], ["Content-Length", "5000"]]]
     exchange = impatient.chat(model.script([start, ["send", '{"id":'], HANG]), stream=False)
     assert_error(exchange, "upstream_timeout")
+
+
+def test_a_completion_has_all_its_time_though_the_server_accepts_at_once(start_stack, model):
+    """As some do, and send blanks until it is made."""
+    stack = start_stack(OPENAI_IDLE_TIMEOUT_MS=300)
+    steps = [head(content_type="application/json"), sleep(1), send("\n"), sleep(1), send(json.dumps(replies.completion()))]
+    assert stack.chat(model.script(steps), stream=False).status == 200
 
 
 def test_a_slow_model_that_goes_on_is_not_cut(impatient, model):
