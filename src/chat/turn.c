@@ -203,9 +203,20 @@ write_prompt(struct turn *t, struct err *err)
 	return w.rc == 0 ? 0 : err_set(err, ERR_INTERNAL, "The request needs too much memory.");
 }
 
+/* A model that told no usage of this round, be it that it was cut off or never does: about a token a chunk. */
+static void
+estimate_usage(struct turn *t)
+{
+	if (t->round_usage.prompt_tokens + t->round_usage.completion_tokens > 0 || t->chunks == t->chunks_before)
+		return;
+	t->round_usage.prompt_tokens = (int64_t)(t->prompt_bytes / BYTES_PER_TOKEN);
+	t->round_usage.completion_tokens = t->chunks - t->chunks_before;
+}
+
 static void
 begin_round(struct turn *t)
 {
+	estimate_usage(t);
 	t->offers_tools = t->prompt->tools != 0 && !t->tools_over && !tool_support_is_missing(t->prompt->model);
 	t->usage.prompt_tokens += t->round_usage.prompt_tokens;
 	t->usage.completion_tokens += t->round_usage.completion_tokens;
@@ -317,10 +328,11 @@ answer_in_rounds(struct turn *t, struct err *err)
 	}
 }
 
-/* For the sums and the budget.  A model that was cut off told no usage: then about a token a chunk. */
+/* For the sums and the budget. */
 static void
 count_usage(struct turn *t, struct prompt *prompt, int rc, const struct err *err)
 {
+	estimate_usage(t);
 	struct usage_sums sums = {
 	    .requests = 1,
 	    .prompt_tokens = t->usage.prompt_tokens + t->round_usage.prompt_tokens,
@@ -330,10 +342,6 @@ count_usage(struct turn *t, struct prompt *prompt, int rc, const struct err *err
 	};
 	const struct identity *who = t->rq->who;
 
-	if (rc == -1 && sums.prompt_tokens + sums.completion_tokens == 0 && t->chunks > 0) {
-		sums.completion_tokens = t->chunks;
-		sums.prompt_tokens = (int64_t)(t->prompt_bytes / BYTES_PER_TOKEN);
-	}
 	prompt->used = sums.prompt_tokens + sums.completion_tokens;
 	metric_add(metric_series(METRIC_TOKENS, "kind=\"prompt\""), (uint64_t)sums.prompt_tokens);
 	metric_add(metric_series(METRIC_TOKENS, "kind=\"completion\""), (uint64_t)sums.completion_tokens);

@@ -269,6 +269,24 @@ def test_a_budget_is_settled_by_what_was_used_and_ends(start_stack, database, mo
 
 
 @pytest.mark.usefixtures("one_day")
+def test_a_model_that_tells_no_usage_uses_up_a_budget_too(start_stack, database, model):
+    """About a token a chunk, in each round of which it told none."""
+    stack = start(start_stack, database, TOKENS_PER_DAY=3000)
+    ada = somebody(stack)
+    words = mock.stream(*[mock.text("x")] * 50)
+    exchange = ada.bearer("POST", "/api/chat", chat_body(model.script(words), max_tokens=100))
+    assert exchange.events()[-1] == "[DONE]"
+    wait_until(lambda: budget_rows(database)[0][1] == "0")
+    assert 50 < int(budget_rows(database)[0][0]) < 2000
+    call = mock.reply(tool_calls=[{"id": "call_1", "name": "weather", "arguments": "{}"}], usage={
+        "prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110})
+    before = int(budget_rows(database)[0][0])
+    ada.bearer("POST", "/api/chat", chat_body(model.script(call, words), max_tokens=100)).read()
+    wait_until(lambda: budget_rows(database)[0][1] == "0" and int(budget_rows(database)[0][0]) > before)
+    assert int(budget_rows(database)[0][0]) - before > 160
+
+
+@pytest.mark.usefixtures("one_day")
 def test_budgets_hold_for_calls_at_the_same_time(start_stack, database, model):
     stack = start(start_stack, database, workers=2, TOKENS_PER_DAY=5000)
     ada = somebody(stack)
