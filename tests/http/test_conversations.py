@@ -365,7 +365,9 @@ def test_an_answer_whose_question_is_not_kept_is_not_kept_either(tmp_path, start
     """It would follow what nobody can find."""
     redis = RedisServer(tmp_path / "redis")
     try:
-        stack = start_stack(**settings(database, REDIS_URL=redis.url, BREAKER_DATABASE="off", BREAKER_REDIS="off"))
+        # each question to a Redis that is away waits so long
+        stack = start_stack(**settings(database, REDIS_URL=redis.url, REDIS_TIMEOUT_MS=500, BREAKER_DATABASE="off",
+                                       BREAKER_REDIS="off"))
         ada = somebody(stack, "nowhere")
         database.sql("update users set role = 'admin'")
         ada.sign_in()
