@@ -226,8 +226,10 @@ def test_a_consumer_that_was_frozen_lets_go_of_what_another_took_over(hasty):
     assert hasty.number("count") == 1 and hasty.number("repeats") == 0
 
 
-def test_a_long_job_is_not_taken_over_while_its_consumer_lives(hasty):
-    """Unless the machine stands still for longer than one may be silent."""
+def test_a_long_job_is_not_taken_over_while_its_consumer_lives(make_queue):
+    """Unless the machine stands still for longer than one may be silent.  Who does one at a time looks for no other meanwhile,
+    and so would not claim its own."""
+    hasty = make_queue(JOBS_LEASE_SECONDS=1, JOBS_CONCURRENCY=1)
     hasty.start(2)
     keys = itertools.count(1)
 

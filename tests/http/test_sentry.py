@@ -9,7 +9,7 @@ from contract import assert_error
 from ports import hold_port, port_of
 from script import status
 from sentry import KEY, SentryServer
-from stack import API_KEY, wait_until
+from stack import API_KEY, took, wait_until
 from worker import CONTROL_PROGRAM, environment, has_sanitizers
 
 FAILS = status(500)
@@ -82,8 +82,11 @@ def test_the_last_events_go_out_before_the_end(start_stack, start_tracker, model
         for _ in range(5):
             fail_once(stack, model)
         stack.worker.signal(signal.SIGTERM)
-        stack.worker.wait(60)
-        return len(tracker.events()) == 5
+        seconds = took(lambda: stack.worker.wait(60))
+        if len(tracker.events()) == 5:
+            return True
+        assert seconds > 1.9, f"it did not wait for them, but ended in {seconds} s"
+        return False
     wait_until(told, what="the last events")
 
 
