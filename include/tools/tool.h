@@ -85,6 +85,10 @@ void tool_add_text(struct json_object *obj, const char *name, const char *text, 
 /* The same for a copy of a number of `from`, if it is one. */
 void tool_add_number(struct json_object *obj, const char *name, struct json_object *from, const char *member);
 
+/* Is it an address of the web (http: or https:) that can be shown whole?  One that is cut leads nowhere.  False for NULL. */
+#define TOOL_URL_MAX_BYTES ((size_t)1000)
+bool tool_is_url(const char *text);
+
 /* A number written with `places` digits after the point. */
 struct json_object *tool_decimal(double value, int places);
 

@@ -87,18 +87,12 @@ attribute(const char **attributes, const char *name)
 	return NULL;
 }
 
-static bool
-is_web_address(const char *url)
-{
-	return text_has_prefix_nocase(url, "https://") || text_has_prefix_nocase(url, "http://");
-}
-
 /* Of several the first counts. */
 static void
 set_link(struct reader *r, const char *url)
 {
-	if (url != NULL && is_web_address(url) && !json_object_object_get_ex(r->item, "url", NULL))
-		tool_add_text(r->item, "url", url, 500);
+	if (tool_is_url(url) && !json_object_object_get_ex(r->item, "url", NULL))
+		tool_add_text(r->item, "url", url, TOOL_URL_MAX_BYTES);
 }
 
 static void
@@ -165,7 +159,9 @@ take_text(struct reader *r, char *text)
 			tool_add_text(r->item, "title", text, NEWS_TEXT_MAX_BYTES);
 		break;
 	case LINK:
-		set_link(r, text + strspn(text, " \t\r\n"));
+		text += strspn(text, " \t\r\n");
+		text[strcspn(text, " \t\r\n")] = '\0';
+		set_link(r, text);
 		break;
 	case DATE:
 	case UPDATED:

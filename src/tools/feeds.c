@@ -57,7 +57,7 @@ article(struct json_object *item)
 		tool_format_time(time, published, 0);
 		json_object_object_add(row, "published_at", json_object_new_string(time));
 	}
-	tool_add_text(row, "url", json_member_text(item, "url"), 500);
+	tool_add_text(row, "url", json_member_text(item, "url"), TOOL_URL_MAX_BYTES);
 	tool_add_text(row, "summary", json_member_text(item, "summary"), NEWS_TEXT_MAX_BYTES);
 	return row;
 }

@@ -42,8 +42,8 @@ read_place(struct json_object *place)
 	tool_add_number(row, "longitude", location, "longitude");
 	tool_add_number(row, "rating", place, "rating");
 	tool_add_number(row, "ratings", place, "userRatingCount");
-	if (url != NULL && strncmp(url, "https://", 8) == 0)
-		tool_add_text(row, "url", url, 300);
+	if (tool_is_url(url))
+		tool_add_text(row, "url", url, TOOL_URL_MAX_BYTES);
 	return row;
 }
 

@@ -46,14 +46,13 @@ read_article(struct json_object *article)
 	const char *url = json_member_text(article, "url");
 	struct json_object *row;
 
-	if (title == NULL || url == NULL || strcmp(title, "[Removed]") == 0 ||
-	    (strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0))
+	if (title == NULL || strcmp(title, "[Removed]") == 0 || !tool_is_url(url))
 		return NULL;
 	row = json_object_new_object();
 	add_clean_text(row, "title", title);
 	tool_add_text(row, "source", json_member_text(json_member(article, "source", json_type_object), "name"), 80);
 	tool_add_text(row, "published_at", json_member_text(article, "publishedAt"), 40);
-	tool_add_text(row, "url", url, 500);
+	tool_add_text(row, "url", url, TOOL_URL_MAX_BYTES);
 	add_clean_text(row, "summary", json_member_text(article, "description"));
 	return row;
 }

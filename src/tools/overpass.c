@@ -178,8 +178,8 @@ describe(const struct found *f)
 	add_address(row, f->tags);
 	tool_add_text(row, "opening_hours", json_member_text(f->tags, "opening_hours"), 200);
 	tool_add_text(row, "phone", first_tag(f->tags, phones), 60);
-	if (website != NULL && (strncmp(website, "https://", 8) == 0 || strncmp(website, "http://", 7) == 0))
-		tool_add_text(row, "website", website, 300);
+	if (tool_is_url(website))
+		tool_add_text(row, "website", website, TOOL_URL_MAX_BYTES);
 	json_object_object_add(row, "latitude", tool_decimal(f->at.latitude, 5));
 	json_object_object_add(row, "longitude", tool_decimal(f->at.longitude, 5));
 	return row;

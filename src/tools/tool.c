@@ -78,6 +78,13 @@ tool_add_text(struct json_object *obj, const char *name, const char *text, size_
 	free(cut);
 }
 
+bool
+tool_is_url(const char *text)
+{
+	return text != NULL && (text_has_prefix_nocase(text, "https://") || text_has_prefix_nocase(text, "http://")) &&
+	       strlen(text) <= TOOL_URL_MAX_BYTES;
+}
+
 void
 tool_add_number(struct json_object *obj, const char *name, struct json_object *from, const char *member)
 {

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "tools/tool.h"
 
 #define SNIPPET_MAX_BYTES 700
@@ -55,12 +54,11 @@ web_search_add(struct json_object *results, const char *title, const char *url, 
 {
 	struct json_object *row;
 
-	if (title == NULL || url == NULL ||
-	    (!text_has_prefix_nocase(url, "https://") && !text_has_prefix_nocase(url, "http://")))
+	if (title == NULL || !tool_is_url(url))
 		return;
 	row = json_object_new_object();
 	add_clean(row, "title", title, 200);
-	tool_add_text(row, "url", url, 500);
+	tool_add_text(row, "url", url, TOOL_URL_MAX_BYTES);
 	add_clean(row, "snippet", snippet, SNIPPET_MAX_BYTES);
 	tool_add_text(row, "date", date, 40);
 	json_object_array_add(results, row);

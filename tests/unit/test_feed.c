@@ -149,6 +149,24 @@ only_known_elements_count(void **state)
 	EXPECT_FIRST(xml, "", "source", "The feed");
 }
 
+/* A link is whole or it is none. */
+static void
+links_are_whole(void **state)
+{
+	static const size_t lengths[] = {700, 1000, 1001, 3000};
+
+	(void)state;
+	EXPECT_FIRST(RSS("<item><title>a</title><link>\n  https://x.example/1 \n</link></item>"), "", "url", "https://x.example/1");
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		char url[3001], xml[3200];
+		int len = snprintf(url, sizeof(url), "https://x.example/%0*d", (int)lengths[i] - 18, 1);
+
+		assert_int_equal(len, lengths[i]);
+		len = snprintf(xml, sizeof(xml), RSS("<item><title>a</title><link>%s</link></item>"), url);
+		expect_first(xml, (size_t)len, "", "url", lengths[i] <= 1000 ? url : NULL);
+	}
+}
+
 static void
 dates_are_read(void **state)
 {
@@ -196,6 +214,7 @@ main(void)
 	    cmocka_unit_test(encodings_are_read_and_broken_ones_refused),
 	    cmocka_unit_test(what_is_no_feed_is_refused),
 	    cmocka_unit_test(only_known_elements_count),
+	    cmocka_unit_test(links_are_whole),
 	    cmocka_unit_test(dates_are_read),
 	    cmocka_unit_test(published_counts_before_updated),
 	};
