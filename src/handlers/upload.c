@@ -205,6 +205,19 @@ handle_upload(struct request *rq, struct err *err)
 
 /* ---- out ---- */
 
+static void
+describe(struct request *rq, const struct upload *u)
+{
+	char disposition[UPLOAD_DISPOSITION_BYTES];
+
+	upload_name_disposition(u->name, disposition);
+	response_header(rq, "Content-Disposition", "%s", disposition);
+	response_header(rq, "X-Content-Type-Options", "nosniff");
+	response_header(rq, "Content-Security-Policy", "default-src 'none'; sandbox");
+	response_header(rq, "Cache-Control", "private, no-store");
+}
+
+/* Nothing is said of a file that is not there in the end: the answer is an error then, not that file. */
 static int
 stream_file(struct request *rq, const struct upload *u, struct err *err)
 {
@@ -215,6 +228,7 @@ stream_file(struct request *rq, const struct upload *u, struct err *err)
 
 	if (r == NULL)
 		return -1;
+	describe(rq, u);
 	response_header(rq, "Content-Length", "%" PRId64, u->size);
 	if (response_begin(rq, 200, u->type) == 0)
 		rc = 0;
@@ -232,18 +246,14 @@ stream_file(struct request *rq, const struct upload *u, struct err *err)
 int
 handle_upload_get(struct request *rq, struct err *err)
 {
-	char disposition[UPLOAD_DISPOSITION_BYTES], path[64];
 	struct upload u;
+	char path[64];
 
 	if (account_check_any(err) == -1 || uploads_get(rq->arena, rq->who->user_id, rq->param, &u, err) == -1)
 		return -1;
-	upload_name_disposition(u.name, disposition);
-	response_header(rq, "Content-Disposition", "%s", disposition);
-	response_header(rq, "X-Content-Type-Options", "nosniff");
-	response_header(rq, "Content-Security-Policy", "default-src 'none'; sandbox");
-	response_header(rq, "Cache-Control", "private, no-store");
 	if (config()->upload_send == CONFIG_SEND_STREAM || !blob_path(u.id, path, sizeof(path)))
 		return stream_file(rq, &u, err);
+	describe(rq, &u);
 	if (config()->upload_send == CONFIG_SEND_ACCEL)
 		response_header(rq, "X-Accel-Redirect", ACCEL_PREFIX "%s", path);
 	else

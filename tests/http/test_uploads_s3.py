@@ -68,6 +68,16 @@ def test_a_store_that_is_away_leaves_nothing_behind(make, store):
     assert store.objects == {}
 
 
+def test_a_file_that_cannot_be_had_is_an_error_and_no_attachment(make, store):
+    ada = somebody(make())
+    file = upload(ada, "x.png", png())
+    store.faults += [503] * 10
+    exchange = download(ada, file["id"])
+    assert_error(exchange, "service_unavailable")
+    assert exchange.header("Content-Disposition") is None
+    assert exchange.header("Cache-Control") == "no-store"
+
+
 def test_a_store_that_is_not_there_is_told_as_such(make):
     stack = make(UPLOAD_S3_ENDPOINT="http://127.0.0.1:1")
     assert_error(send(somebody(stack), form(("x.png", png()))), "service_unavailable")
