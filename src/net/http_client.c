@@ -38,7 +38,7 @@
 /* Retry-After further away than this makes no sense. */
 #define RETRY_AFTER_MAX_SECS 86400
 
-/* A server, by scheme, name and port.  One that has the same place as another takes it. */
+/* A server, by scheme, name and port. */
 struct origin {
 	uint32_t hash;
 	enum { SPEAKS_UNKNOWN, SPEAKS_HTTP1, SPEAKS_HTTP2 } speaks;      /* by its last answer */
@@ -87,13 +87,25 @@ set_origin(struct http_call *call, const char *url)
 	call->https = text_has_prefix_nocase(url, "https:");
 }
 
+/* Its place, or the one that it would take: a free one, else another's. */
+static struct origin *
+place_of(uint32_t hash)
+{
+	struct origin *o = client.origins;
+
+	for (; o < client.origins + ORIGINS_MAX && o->speaks != SPEAKS_UNKNOWN; o++)
+		if (o->hash == hash)
+			return o;
+	return o < client.origins + ORIGINS_MAX ? o : &client.origins[hash % ORIGINS_MAX];
+}
+
 static void
 note_version(const struct http_call *call)
 {
 	long version = 0;
 
 	curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &version);
-	client.origins[call->origin % ORIGINS_MAX] = (struct origin){
+	*place_of(call->origin) = (struct origin){
 	    .hash = call->origin, .speaks = version >= CURL_HTTP_VERSION_2_0 ? SPEAKS_HTTP2 : SPEAKS_HTTP1};
 }
 
@@ -101,10 +113,11 @@ note_version(const struct http_call *call)
 static bool
 is_multiplexed(const struct http_call *call, bool unless_known)
 {
-	const struct origin *o = &client.origins[call->origin % ORIGINS_MAX];
+	const struct origin *o;
 
 	if (!call->https)
 		return false;
+	o = place_of(call->origin);
 	return o->speaks != SPEAKS_UNKNOWN && o->hash == call->origin ? o->speaks == SPEAKS_HTTP2 : unless_known;
 }
 
