@@ -5,7 +5,7 @@
  * divided into named sections.  A section starts as zeros; what lives in it must
  * be sound when a process dies at any instant: atomics, or robust locks.
  * When the object cannot be had, sections are private memory: each worker then
- * goes by what it sees itself, and the log says so once.
+ * goes by what it sees itself, and the log says so once; likewise a section for which the object has no room.
  */
 #ifndef RUNTIME_SHM_H
 #define RUNTIME_SHM_H

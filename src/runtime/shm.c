@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "telemetry/log.h"
 
 /* Address space, not memory: pages come into being when touched. */
 #define REGION_BYTES ((size_t)256 * 1024 * 1024)
@@ -186,6 +187,9 @@ private_section(const char *name, size_t size, const struct maker *maker)
 	for (p = shm.private_sections; p != NULL; p = p->next)
 		if (strcmp(p->name, name) == 0 && p->size == size)
 			return p->memory;
+	if (shm.base != NULL)
+		LOG_WARN(&log_root, "shared memory has no room for a section: this process keeps it to itself",
+		         LOG_STR("section", name), LOG_INT("bytes", size));
 	p = mem_alloc(sizeof(*p));
 	text_copy(p->name, sizeof(p->name), name);
 	p->size = size;

@@ -221,6 +221,31 @@ what_was_never_finished_leaves_nothing_to_the_next(void **state)
 	}
 }
 
+/* Workers that do not see each other any more, limits that count for each alone: somebody has to know. */
+static void
+a_section_without_room_is_told_once(void **state)
+{
+	FILE *file = tmpfile();
+	int stderr_fd = dup(STDERR_FILENO);
+	char text[2000], *told;
+
+	(void)state;
+	start();
+	assert_non_null(file);
+	assert_int_equal(dup2(fileno(file), STDERR_FILENO), STDERR_FILENO);
+	for (int i = 0; i < 3; i++)
+		(void)shm_section("vast.1", (size_t)256 * 1024 * 1024);
+	(void)shm_section("small.1", 10);
+	assert_int_equal(dup2(stderr_fd, STDERR_FILENO), STDERR_FILENO);
+	close(stderr_fd);
+	rewind(file);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	told = strstr(text, "section=vast.1");
+	assert_non_null(told);
+	assert_null(strstr(told + 1, "section="));
+}
+
 static void
 without_room_a_section_is_private(void **state)
 {
@@ -399,6 +424,7 @@ main(void)
 	    TEST(other_name_or_other_size_is_another_section),
 	    TEST(first_comers_at_the_same_time_share_one_section),
 	    TEST(what_was_never_finished_leaves_nothing_to_the_next),
+	    TEST(a_section_without_room_is_told_once),
 	    TEST(without_room_a_section_is_private),
 	    TEST(without_an_object_sections_are_private),
 	    TEST(an_object_of_somebody_else_is_an_error_and_left_alone),
