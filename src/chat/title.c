@@ -101,7 +101,7 @@ add_message(struct json_object *messages, const char *role, const char *text)
 }
 
 static struct json_object *
-question(const struct pg_rows *rows)
+question(const struct pg_rows *rows, bool limited)
 {
 	struct json_object *body = json_object_new_object(), *messages = json_object_new_array();
 
@@ -110,7 +110,8 @@ question(const struct pg_rows *rows)
 		add_message(messages, "user", pg_text(rows, i, 0));
 	json_object_object_add(body, "model", json_object_new_string(config()->openai_model));
 	json_object_object_add(body, "messages", messages);
-	json_object_object_add(body, "max_tokens", json_object_new_int(TITLE_MAX_TOKENS));
+	if (limited)
+		json_object_object_add(body, "max_tokens", json_object_new_int(TITLE_MAX_TOKENS));
 	json_object_object_add(body, "stream", json_object_new_boolean(0));
 	return body;
 }
@@ -133,9 +134,9 @@ read_title(struct json_object *answer, char title[TITLE_BYTES])
 }
 
 static int
-ask_model(const struct job *job, const struct pg_rows *rows, char title[TITLE_BYTES], struct err *err)
+ask(const struct job *job, const struct pg_rows *rows, bool limited, char title[TITLE_BYTES], struct err *err)
 {
-	struct json_object *body = question(rows), *answer = NULL;
+	struct json_object *body = question(rows, limited), *answer = NULL;
 	size_t len;
 	const char *text = json_text(body, &len);
 	struct model_call *model = model_open(text, len, false, &job->log, err);
@@ -156,6 +157,15 @@ ask_model(const struct job *job, const struct pg_rows *rows, char title[TITLE_BY
 	json_object_put(answer);
 	json_object_put(body);
 	return rc;
+}
+
+/* OpenAI's newer models refuse `max_tokens`, which those of others need. */
+static int
+ask_model(const struct job *job, const struct pg_rows *rows, char title[TITLE_BYTES], struct err *err)
+{
+	int rc = ask(job, rows, true, title, err);
+
+	return rc == -1 && err->code == ERR_INVALID_REQUEST ? ask(job, rows, false, title, err) : rc;
 }
 
 int

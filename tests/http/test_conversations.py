@@ -13,6 +13,8 @@ from postgres import psql
 from redis_server import RedisServer
 from stack import MODEL, Stack, chat_body, wait_until
 
+import replies
+
 NASTY = """'; drop table messages; -- " \\ $1 %s {{7*7}} <script>Ç𝒳</script> ' or '1'='1"""
 NOBODYS = "11111111-2222-4333-8444-555555555555"
 
@@ -403,7 +405,9 @@ def test_a_job_gives_a_title_but_not_over_a_persons_own(tmp_path, start_stack, d
         queue = Queue(tmp_path, redis, DATABASE_URL=database.url, OPENAI_BASE_URL=model.base_url,
                       OPENAI_MODEL=MODEL, OPENAI_API_KEY="sk-test")
         ada = somebody(stack, "titles")
-        script = model.script(mock.reply(pieces=["first answer"]), mock.reply(pieces=['"Ikirere cya Kigali."\nmore']))
+        refusal = mock.status(400, replies.error("Unsupported parameter: 'max_tokens' is not supported with this model. "
+                                                 "Use 'max_completion_tokens' instead."))
+        script = model.script(mock.reply(pieces=["first answer"]), refusal, mock.reply(pieces=['"Ikirere cya Kigali."\nmore']))
         told = answered(ada, script)
         other = answered(ada, "a second one")
         ada.bearer("PATCH", "/api/conversations/" + other["conversation_id"], {"title": "My own"})
@@ -412,6 +416,7 @@ def test_a_job_gives_a_title_but_not_over_a_persons_own(tmp_path, start_stack, d
         queue.wait_done()
         assert opened(ada, told)["title"] == "Ikirere cya Kigali"
         assert opened(ada, other)["title"] == "My own"
+        assert ["max_tokens" in json.loads(call["body"]) for call in script.log()] == [False, True, False]
         queue.close()
     finally:
         redis.stop()
