@@ -188,7 +188,7 @@ a_histogram_is_sound_wherever_a_process_is_killed(void **state)
 	(void)state;
 	for (int i = 0; i < 40; i++) {
 		unsigned long long seen = number_after("bakame_redis_seconds_bucket{le=\"5\"} ");
-		pid_t pid = fork();
+		pid_t pid = fork_tied();
 
 		if (pid == 0)
 			for (;;)
