@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 
 import process
-from nginx import Nginx, free_port
+from nginx import Nginx
+from ports import hold_port, port_of
 from stack import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -48,7 +49,8 @@ class DemoModel:
     name = "bakame-demo"
 
     def __init__(self):
-        self.port = free_port()
+        self.hold = hold_port()
+        self.port = port_of(self.hold)
         self.base_url = f"http://127.0.0.1:{self.port}/v1"
         self.process = subprocess.Popen(
             ["/usr/bin/python3", "-B", str(CHECKOUT / "demo/model.py"), "--port", str(self.port)],
@@ -61,3 +63,4 @@ class DemoModel:
 
     def stop(self):
         process.stop(self.process)
+        self.hold.close()

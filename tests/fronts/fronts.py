@@ -13,11 +13,10 @@ import time
 from pathlib import Path
 
 import process
-from nginx import free_port
+from ports import hold_port, port_of
 from worker import BUILD, PROGRAM
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-ATTEMPTS = 5            # a port that was free may be taken before a server binds it
 START_SECONDS = 120
 CORS_ALLOWED = "https://app.example.org"
 CORS_REFUSED = "https://evil.example.net"
@@ -60,13 +59,11 @@ class Front:
         self.web = self.directory / "web"
         self.uploads = settings.get("uploads", self.directory / "uploads")
         self.make_pages()
-        for _ in range(ATTEMPTS):
-            self.port = free_port()
-            self.tls_port = free_port()
-            self.process = self.launch()
-            if self.listening():
-                return
-        raise AssertionError(f"{self.name} did not start: {self.error_log()[-4000:]}")
+        self.holds = [hold_port(), hold_port()]
+        self.port, self.tls_port = map(port_of, self.holds)
+        self.process = self.launch()
+        if not self.listening():
+            raise AssertionError(f"{self.name} did not start: {self.error_log()[-4000:]}")
 
     def make_pages(self):
         (self.web / "assets").mkdir(parents=True)
@@ -112,6 +109,8 @@ class Front:
 
     def stop(self):
         process.stop(self.process)
+        for hold in self.holds:
+            hold.close()
 
 
 class NginxFront(Front):
