@@ -1,20 +1,20 @@
 """checkout.py - a copy of the checkout in which ./quickstart runs, and what can be seen of it from outside."""
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 from client import Exchange
-from nginx import free_port
+from ports import hold_port, port_of
 from stack import wait_until
 from worker import CONTROL_PROGRAM, PROGRAM, require_build
 
 ORIGIN = Path(__file__).resolve().parents[2]
 COPIED = ("quickstart", "web/dist", "demo", "nginx", "sql")
-ENDS_SECONDS = 30
+ENDS_SECONDS = 300      # past them it hangs
 OWN = ("quickstart", "sleep")    # the script, and how it waits
 STARTED = re.compile(r"^Bakame is at  (http://\S+/)   \(started in ([0-9.]+) s;", re.MULTILINE)
 
@@ -86,7 +86,8 @@ class Run:
 
     def __init__(self, checkout, port=None, **settings):
         self.checkout = checkout
-        self.port = port or free_port()
+        self.hold = None if port else hold_port()
+        self.port = port or port_of(self.hold)
         self.output_path = checkout.directory / f"output-{self.port}"
         env = {"PATH": os.environ["PATH"], "HOME": str(checkout.directory), "LANG": "C.UTF-8",
                "PORT": str(self.port), **settings}
@@ -99,14 +100,14 @@ class Run:
     def output(self):
         return self.output_path.read_text()
 
-    def wait_started(self, seconds=150):
+    def wait_started(self, seconds=600):
         """(address, seconds that the script says it took)"""
         wait_until(lambda: STARTED.search(self.output()) or self.process.poll() is not None, seconds, "a start")
         started = STARTED.search(self.output())
         assert started, self.output()
         return started[1], float(started[2])
 
-    def wait_says(self, words, seconds=10):
+    def wait_says(self, words, seconds=120):
         wait_until(lambda: words in self.output(), seconds, f"{words!r} in the output")
 
     def request(self, method, path, body=None, **headers):
@@ -125,6 +126,8 @@ class Run:
     def finish(self):
         if self.process.poll() is None:
             self.interrupt()
+        if self.hold:
+            self.hold.close()
 
 
 def is_alive(pid):
@@ -135,7 +138,6 @@ def is_alive(pid):
 
 
 def kill(pid):
-    os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 5
-    while is_alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    with contextlib.suppress(ProcessLookupError):       # it has ended by itself
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not is_alive(pid), ENDS_SECONDS, f"the end of process {pid}")
