@@ -8,7 +8,7 @@ from machine import Machine, Unavailable, run
 
 RELEASE = "bookworm"
 MIRROR = "http://deb.debian.org/debian"
-TREE_SECONDS = 420
+TREE_SECONDS = 1800         # past them a step hangs: the mirror may be far away, and the machine busy
 MEMORY_ENOUGH_KIB = 4 * 1024 * 1024
 
 
