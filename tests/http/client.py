@@ -23,7 +23,10 @@ class Exchange:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.connect((host, port))
         self.connection.sock = self.socket
-        self.connection.request(method, path, body, {"Connection": "close", **(headers or {})})
+        try:
+            self.connection.request(method, path, body, {"Connection": "close", **(headers or {})})
+        except (BrokenPipeError, ConnectionResetError):
+            pass                # who refuses a body does not wait for its end: the answer is there, if there is one
         self.sent = time.monotonic()
         self.comments = []
         self._answer = None
