@@ -121,7 +121,10 @@ def test_it_is_installed_serves_behind_each_front_and_is_gone_when_purged(packag
         machine.do("start", "apache2")
         machine.inside("a2dissite", "bakame")
         examine(machine, "Apache, mod_fcgid", "apache2")
+        # that of Apache's workers, which are another user's: these could not share it, and knew nothing of each other's streams
+        in_shell(machine, "rm -f /dev/shm/bakame")
         follow(machine, "spawn-fcgi, without systemd")
+        wait_until(lambda: machine.inside("stat", "-c", "%U", "/dev/shm/bakame").stdout.strip() == "bakame", 120, "the workers' memory")
         machine.do("start", "nginx")
         assert_serves(machine, machine.inside("bakamectl", "doctor", "http://127.0.0.1").stdout)
         machine.do("stop", "nginx")
