@@ -20,6 +20,8 @@
 
 /* More than there are places for; all together few enough for the log to hold none back. */
 #define CRASHES 9
+/* Automake's for a test that was skipped. */
+#define SKIP_STATUS 77
 
 static void *memory;
 static bool stack_is_broken;
@@ -106,9 +108,6 @@ one_that_dies_while_it_writes_is_told_too(void **state)
 static int
 start(void **state)
 {
-#ifdef __SANITIZE_ADDRESS__
-	skip();         /* nothing is installed there */
-#endif
 	(void)state;
 	memory = mmap(NULL, crash_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	crash_install(memory, "tester");
@@ -131,5 +130,9 @@ main(void)
 	    cmocka_unit_test_setup_teardown(one_that_dies_while_it_writes_is_told_too, start, stop),
 	};
 
+#ifdef __SANITIZE_ADDRESS__
+	puts("SKIPPED tests/unit/test_crash.c: in an ASan build ASan tells of crashes");
+	return SKIP_STATUS;
+#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
