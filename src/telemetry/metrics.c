@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -17,7 +18,8 @@
 #define SERIES_MAX 1024                 /* a power of two */
 #define LABELS_BYTES 128
 #define PROCESSES_MAX 64
-#define MAKING_LOOKS 1000
+/* A worker that makes a series is waited for as long as it may be off the processor, once: it may have died. */
+#define MAKING_MS 100
 #define BUCKETS_MAX METRIC_BUCKETS_MAX
 /* Kept for series that all metrics need past the end. */
 #define SERIES_FULL (SERIES_MAX - METRIC_COUNT)
@@ -127,14 +129,27 @@ metrics_use(void *memory)
 	memset(given_up, 0, sizeof(given_up));
 }
 
-/* While another worker makes it: that takes him less than a microsecond, unless he died of it. */
+static int64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* While another worker makes it: that takes him less than a microsecond, unless he is put off the processor, or died of
+   it.  Whoever does not wait makes the same series a second time. */
 static void
 await_maker(const struct metric_series *s)
 {
 	bool *in_vain = &given_up[s - table->series];
+	int64_t until_ms = 0;
 
-	for (int i = 0; atomic_load_explicit(&s->state, memory_order_acquire) == MAKING && !*in_vain; i++) {
-		*in_vain = i == MAKING_LOOKS;
+	while (atomic_load_explicit(&s->state, memory_order_acquire) == MAKING && !*in_vain) {
+		if (until_ms == 0)
+			until_ms = now_ms() + MAKING_MS;
+		*in_vain = now_ms() > until_ms;
 		sched_yield();
 	}
 }
