@@ -15,6 +15,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -122,15 +123,6 @@ static void
 get_within_limit(const struct patient *p, const char *path, const char *const *headers, struct told *told)
 {
 	ask_within_limit(&(struct ask){.method = "GET", .url = url_of(p, path), .headers = headers, .ca_file = p->ca_file}, told);
-}
-
-static int64_t
-now_ms(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* ---- is anybody there ---- */
@@ -305,18 +297,18 @@ leave_stream(struct patient *p, char *state, size_t size)
 	int64_t end, pause_ms = ABORT_EVERY_MS;
 
 	if (getrandom(&p->stream_id, sizeof(p->stream_id), 0) != (ssize_t)sizeof(p->stream_id))
-		p->stream_id = (uint64_t)now_ms(CLOCK_REALTIME);
+		p->stream_id = (uint64_t)clock_ms(CLOCK_REALTIME);
 	p->stream_id |= 1;
 	snprintf(path, sizeof(path), "/api/health/stream?events=%d&every=%d&id=%" PRIx64, p->held_back ? 1 : ABORT_EVENTS, ABORT_EVERY_MS, p->stream_id);
 	ask_within_limit(&(struct ask){.method = "GET", .url = url_of(p, path), .ca_file = p->ca_file, .leave_after = p->held_back ? 0 : 2}, &told);
 	told_free(&told);
-	end = now_ms(CLOCK_MONOTONIC) + ABORT_WAIT_MS;
+	end = clock_ms(CLOCK_MONOTONIC) + ABORT_WAIT_MS;
 	do {
 		nanosleep(&(struct timespec){.tv_nsec = pause_ms * 1000000}, NULL);
 		read_fate(p, state, size, &authorized);
 		if (pause_ms < 500)
 			pause_ms *= 2;          /* each of these questions counts */
-	} while (strcmp(state, "running") == 0 && now_ms(CLOCK_MONOTONIC) < end);
+	} while (strcmp(state, "running") == 0 && clock_ms(CLOCK_MONOTONIC) < end);
 }
 
 static void

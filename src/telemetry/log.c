@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "telemetry/breadcrumbs.h"
+#include "base/clock.h"
 #include "telemetry/log_burst.h"
 #include "telemetry/log_line.h"
 #include "telemetry/log_sink.h"
@@ -63,15 +64,6 @@ bool
 log_enabled(enum log_level level)
 {
 	return level >= state.level;
-}
-
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static void
@@ -207,7 +199,7 @@ log_write(const struct logger *lg, enum log_level level, const char *message,
 	   repeats itself when something is wrong is what fills disks. */
 	ended.held = 0;
 	if (level >= LOG_LEVEL_WARN)
-		admitted = log_burst_admit(&state.bursts, level, message, now_ms(), &ended);
+		admitted = log_burst_admit(&state.bursts, level, message, clock_ms(CLOCK_MONOTONIC), &ended);
 	if (ended.held > 0)
 		write_sum(&ended);
 	if (admitted) {
@@ -247,7 +239,7 @@ flush_until(int64_t when_ms)
 void
 log_flush(void)
 {
-	flush_until(now_ms());
+	flush_until(clock_ms(CLOCK_MONOTONIC));
 }
 
 void

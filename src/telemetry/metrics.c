@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 #define SERIES_MAX 1024                 /* a power of two */
@@ -129,15 +130,6 @@ metrics_use(void *memory)
 	memset(given_up, 0, sizeof(given_up));
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* While another worker makes it: that takes him less than a microsecond, unless he is put off the processor, or died of
    it.  Whoever does not wait makes the same series a second time. */
 static void
@@ -148,8 +140,8 @@ await_maker(const struct metric_series *s)
 
 	while (atomic_load_explicit(&s->state, memory_order_acquire) == MAKING && !*in_vain) {
 		if (until_ms == 0)
-			until_ms = now_ms() + MAKING_MS;
-		*in_vain = now_ms() > until_ms;
+			until_ms = clock_ms(CLOCK_MONOTONIC) + MAKING_MS;
+		*in_vain = clock_ms(CLOCK_MONOTONIC) > until_ms;
 		sched_yield();
 	}
 }

@@ -17,9 +17,9 @@ from load import Load, assert_clear
 from people import Person
 from script import reply
 from stack import wait_until
+from uploads import form, send
 
 SIZE = "400m"
-BOUNDARY = "----bakame-test"
 
 
 class Disk:
@@ -68,13 +68,6 @@ def house(tmp_path_factory, model, providers, disk):
     built.close()
 
 
-def upload(person, size):
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="notes.txt"\r\n\r\n'
-    body = head.encode() + b"x" * size + f"\r\n--{BOUNDARY}--\r\n".encode()
-    return person.stack.request("POST", "/api/upload", body, {
-        "Content-Type": f"multipart/form-data; boundary={BOUNDARY}", "Authorization": f"Bearer {person.token}"})
-
-
 @pytest.mark.limit(240)
 def test_turns_wait_until_the_database_has_room(well, disk, slowness):
     script = well.model.script(reply())
@@ -113,11 +106,11 @@ def test_an_upload_is_refused_and_leaves_nothing(well, disk):
     disk.fill()
     with open(disk.ballast, "r+b") as file:
         file.truncate(disk.ballast.stat().st_size - 300_000)
-    exchange = upload(ada, 900_000)
+    exchange = send(ada, form(("notes.txt", b"x" * 900_000)))
     message = assert_error(exchange, "service_unavailable")
     assert "room" in message and str(directory) not in message
     assert_retry_after(exchange)
     assert sum(len(files) for _, _, files in os.walk(directory)) == before
     disk.make_room()
-    exchange = upload(ada, 900_000)
+    exchange = send(ada, form(("notes.txt", b"x" * 900_000)))
     assert exchange.status == 201, exchange.json()
