@@ -86,8 +86,7 @@ int http_read_all(struct http_call *call, size_t max, int64_t deadline_ms, char 
 
 enum http_failure http_call_failure(const struct http_call *call);
 
-/* Seconds that a Retry-After header asks for (RFC 9110, 10.2.3: seconds or a
-   date); -1 when there is none or it makes no sense. */
+/* Seconds that a Retry-After header asks for (net/retry_after.h); -1 when there is none or it makes no sense. */
 int64_t http_retry_after_secs(struct http_call *call);
 
 /* Cancel the transfer if it still runs, and free.  Sets *call to NULL. */

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "net/http2_window.h"
 #include "net/http_pool.h"
+#include "net/retry_after.h"
 #include "runtime/fiber.h"
 #include "runtime/loop.h"
 #include "telemetry/trace.h"
@@ -34,9 +35,6 @@
 /* Servers of which it is remembered what they speak. */
 #define ORIGINS_MAX 64
 #define ORIGIN_BYTES 256
-
-/* Retry-After further away than this makes no sense. */
-#define RETRY_AFTER_MAX_SECS 86400
 
 /* A server, by scheme, name and port. */
 struct origin {
@@ -424,20 +422,8 @@ int64_t
 http_retry_after_secs(struct http_call *call)
 {
 	const char *value = http_header(call, "Retry-After");
-	int64_t secs;
-	time_t when;
 
-	if (value == NULL)
-		return -1;
-	if (text_to_int64(value, 0, RETRY_AFTER_MAX_SECS, &secs) == 0)
-		return secs;
-	when = curl_getdate(value, NULL);
-	if (when == -1)
-		return -1;
-	secs = (int64_t)when - (int64_t)time(NULL);
-	if (secs < 0)
-		return 0;
-	return secs <= RETRY_AFTER_MAX_SECS ? secs : -1;
+	return value != NULL ? retry_after_secs(value, time(NULL)) : -1;
 }
 
 enum http_event

@@ -3,7 +3,8 @@
  *
  * Whatever it is: once the front is done the connection ends soon, with no request left
  * running; nothing is served whose parameters did not arrive whole; what is answered are
- * whole records, and each answer begins with its status and request id.
+ * whole records, and each answer begins with its status and request id.  Parameters of the query
+ * are text or refused, and a page of another site may not write.
  *
  * The input is a list of what the front does, an operation a byte:
  *   B flags role          begin a request          P name len value      add a parameter
@@ -24,9 +25,12 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/text.h"
 #include "config/config.h"
 #include "fuzz.h"
+#include "guard/auth.h"
 #include "http/fcgi.h"
+#include "http/query.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "http/router.h"
@@ -68,12 +72,51 @@ echo_json(struct request *rq, struct err *err)
 	return body != NULL ? response_json(rq, 200, body) : -1;
 }
 
+/* A parameter of the query is text, or refused. */
+static void
+check_query(const struct request *rq)
+{
+	struct err err;
+	const char *text = query_text(rq, "q", &err);
+	int64_t number;
+
+	REQUIRE(text == NULL ? err.code == ERR_INVALID_REQUEST : text_is_utf8(text, strlen(text)));
+	if (query_int(rq, "limit", 1, 100, 20, &number, &err) == 0)
+		REQUIRE(number >= 1 && number <= 100);
+	else
+		REQUIRE(err.code == ERR_INVALID_REQUEST);
+}
+
+/* With no site allowed but its own, a page of another one may look and not write. */
+static void
+check_origin(const struct request *rq)
+{
+	const char *origin = request_header(rq, "Origin");
+	const char *host = request_header(rq, "Host");
+	const char *site = request_header(rq, "Sec-Fetch-Site");
+	const bool reads = strcmp(rq->method, "POST") != 0;
+	struct err err;
+	const bool may = auth_check_origin(rq, &err) == 0;
+
+	if (reads)
+		REQUIRE(may || strcmp(rq->method, "GET") != 0);
+	else if (site != NULL)
+		REQUIRE(may == (strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0));
+	else if (origin == NULL)
+		REQUIRE(may);
+	else if (may)
+		REQUIRE(host != NULL && *host != '\0' && strcasestr(origin, "://") != NULL);
+	REQUIRE(may || err.code == ERR_FORBIDDEN);
+}
+
 static int
 leave_body(struct request *rq, struct err *err)
 {
 	const char *value = request_header(rq, "X-Test");
 
 	(void)err;
+	check_query(rq);
+	check_origin(rq);
 	response_header(rq, "X-Test", "%s", value != NULL ? value : "");
 	return response_text(rq, 200, "text/plain", rq->query, strlen(rq->query));
 }
@@ -82,6 +125,7 @@ static const struct route table[] = {
     {"POST", "/echo", NULL, echo_body, BODY_MAX, false},
     {"POST", "/json", NULL, echo_json, BODY_MAX, false},
     {"GET", "/hello", NULL, leave_body, 0, false},
+    {"POST", "/hello", NULL, leave_body, 0, false},
     {0},
 };
 
@@ -141,6 +185,7 @@ struct front {
 static const char *const names[] = {
     "REQUEST_METHOD", "REQUEST_URI", "CONTENT_TYPE", "CONTENT_LENGTH", "REQUEST_ID", "REMOTE_ADDR",
     "HTTP_X_TEST",    "SCRIPT_NAME", "QUERY_STRING", "HTTP_COOKIE",    "",           "X=Y",
+    "HTTP_HOST",      "HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE", "HTTP_TRACEPARENT",
 };
 
 static bool
