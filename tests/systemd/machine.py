@@ -18,6 +18,8 @@ from worker import BUILD
 # Past them something hangs, however busy the machine is.
 BOOT_SECONDS = 300
 OFF_SECONDS = 120
+# A container of this systemd is denied them, which no machine is.
+LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"
 TARGET = """[Unit]
 Description=What the tests boot into
 Requires=systemd-journald.service bakame.target
@@ -126,8 +128,8 @@ class Machine:
     def boot(self):
         with (self.directory / "console").open("wb") as console:
             self.process = subprocess.Popen(
-                ["systemd-nspawn", "-q", "--register=no", "--keep-unit", "--console=pipe", "--tmpfs=/tmp", *self.network, "-D", str(self.root),
-                 "-b", "--", "--unit=test.target"],
+                ["systemd-nspawn", "-q", "--register=no", "--keep-unit", "--console=pipe", "--tmpfs=/tmp", *self.network,
+                 f"--system-call-filter={LANDLOCK}", "-D", str(self.root), "-b", "--", "--unit=test.target"],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, preexec_fn=self.enter_groups)
         deadline = time.monotonic() + BOOT_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:

@@ -1,10 +1,13 @@
 """The workers as services of a real systemd: ready, restarted, killed, misconfigured, stuck."""
+import base64
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from client import DONE
+from samples import pdf
 from script import gate, stream, text
 from stack import API_KEY, wait_until
 
@@ -143,6 +146,36 @@ def test_settings_with_a_fault_keep_it_trying_and_the_socket_there(machine):
     machine.machine.write_settings(machine.env_text())
     wait_until(machine.answers, SECONDS, "an answer")
     wait_until(lambda: machine.machine.show("bakame@2", "SubState") == "running", SECONDS, "the other worker")
+
+
+def run_as_jobs_do(machine, name, command, data, **environment):
+    """A program started once by one that is fenced as bakame-jobs.service, with `data` as its input: its status and what it said."""
+    system = machine.root / "etc/systemd/system"
+    unit = next(machine.root.glob("usr/**/bakame-jobs.service")).read_text()
+    for old, new in ((r"^Type=.*", "Type=oneshot"), (r"^ExecStart=.*", f"ExecStart=/bin/sh -c '{command}; exit $$?'"), (r"^Restart=.*", "Restart=no"),
+                     (r"^(WatchdogSec|RestartPreventExitStatus|SuccessExitStatus|NotifyAccess)=.*\n", "")):
+        unit = re.sub(old, new, unit, flags=re.M)
+    extra = [f"StandardInputData={base64.b64encode(data).decode()}", *(f"Environment={key}={value}" for key, value in environment.items())]
+    (system / f"{name}.service").write_text(unit.replace("[Service]\n", "[Service]\n" + "".join(f"{line}\n" for line in extra)))
+    machine.do("daemon-reload")
+    machine.systemctl("start", name)
+    return machine.show(name, "ExecMainStatus"), machine.journal(name)
+
+
+def test_what_reads_files_is_shut_in_there_too(machine):
+    """The unit's own fences leave it those by which it shuts itself in: whoever takes pdftotext over can read nothing."""
+    machine = machine.machine
+    extract = "/" + str(next(machine.root.glob("usr/**/bakame-extract")).relative_to(machine.root))
+    status, said = run_as_jobs_do(machine, "words", f"{extract} pdf", pdf("Muraho neza"))
+    assert (status, "Muraho neza" in said) == ("0", True), said
+    taken_over = machine.root / "opt/taken-over/pdftotext"
+    taken_over.parent.mkdir(parents=True)
+    taken_over.write_text("#!/bin/sh\ncat /etc/passwd\n")
+    taken_over.chmod(0o755)
+    _, said = run_as_jobs_do(machine, "unfenced", "/opt/taken-over/pdftotext", b"")
+    assert "root:" in said
+    status, said = run_as_jobs_do(machine, "fenced", f"{extract} pdf", pdf("Muraho neza"), PATH="/opt/taken-over")
+    assert "root:" not in said and status == "69", said
 
 
 def test_a_worker_that_is_stuck_is_replaced(boot_machine):
