@@ -73,7 +73,8 @@ struct uploads_cleaned {
 	unsigned texts;                 /* texts that were waited for in vain, asked for again */
 };
 
-/* Take away what is left over.  Safe to run anywhere at any time. */
+/* Take away what is left over, as far as it goes: -1 with the first error when something stays.  Safe to run
+   anywhere at any time. */
 int uploads_clean(struct uploads_cleaned *cleaned_r, struct err *err) MUST_USE;
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "net/pg_conn.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -245,9 +246,9 @@ pg_conn_alive(struct pg_conn *c)
 {
 	char byte;
 
-	/* The loop may not have seen the end yet.  That nothing is there yet to be read means alive. */
+	/* The loop may not have seen the end yet, nor a reset.  That nothing is there yet to be read means alive. */
 	return !c->lost && PQstatus(c->pg) == CONNECTION_OK && PQtransactionStatus(c->pg) == PQTRANS_IDLE &&
-	       recv(PQsocket(c->pg), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1;
+	       recv(PQsocket(c->pg), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1 && errno == EAGAIN;
 }
 
 const char *

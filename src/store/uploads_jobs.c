@@ -20,6 +20,7 @@
 #define FINISH_POLL_MS 5
 /* Files that arrive take no longer. */
 #define ARRIVAL_SECS 3600
+#define STUCK_MAX 5
 
 static const struct pg_tx service = {.role = PG_SERVICE};
 static struct fiber *here[HERE_MAX];    /* that extract in this process; NULL: none */
@@ -158,25 +159,33 @@ clean_rows(struct arena *a, unsigned *count_r, struct err *err)
 	return 0;
 }
 
+/* A file that cannot go keeps no other from going; so many in a row, and the store is away. */
 static int
 clean_remains(struct arena *a, unsigned *count_r, struct err *err)
 {
 	const char *storage = blob_s3_used() ? "s3" : "directory";
 	const struct pg_rows *rows, *done;
+	unsigned in_a_row = 0;
+	int rc = 0;
 
 	if (pg_query(&service, a, &rows, err,
 	             "select storage_key from upload_remains where storage = $1 order by since limit 500", PG_PARAMS(storage)) == -1)
 		return -1;
-	for (size_t i = 0; i < pg_count(rows); i++) {
+	for (size_t i = 0; i < pg_count(rows) && in_a_row < STUCK_MAX; i++) {
 		const char *key = pg_text(rows, i, 0);
 
-		if (blob_remove(key, err) == -1 ||
-		    pg_query(&service, a, &done, err, "delete from upload_remains where storage = $1 and storage_key = $2",
+		if (blob_remove(key, err) == -1) {
+			rc = -1;
+			in_a_row++;
+			continue;
+		}
+		if (pg_query(&service, a, &done, err, "delete from upload_remains where storage = $1 and storage_key = $2",
 		             PG_PARAMS(storage, key)) == -1)
 			return -1;
+		in_a_row = 0;
 		(*count_r)++;
 	}
-	return 0;
+	return rc;
 }
 
 /* Texts that nobody extracted: the queue was away, or a worker was killed. */
@@ -202,13 +211,16 @@ int
 uploads_clean(struct uploads_cleaned *c, struct err *err)
 {
 	struct arena *a = arena_new(ARENA_BYTES);
-	int rc = -1;
+	struct err also;
+	int rc;
 
 	memset(c, 0, sizeof(*c));
 	c->temporary = blob_sweep(ARRIVAL_SECS);
-	if (clean_rows(a, &c->not_stored, err) == 0 && clean_remains(a, &c->remains, err) == 0 &&
-	    ask_again(a, &c->texts, err) == 0)
-		rc = 0;
+	rc = clean_rows(a, &c->not_stored, err);
+	if (clean_remains(a, &c->remains, rc == 0 ? err : &also) == -1)
+		rc = -1;
+	if (ask_again(a, &c->texts, rc == 0 ? err : &also) == -1)
+		rc = -1;
 	arena_free(&a);
 	return rc;
 }

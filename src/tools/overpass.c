@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "tools/fetch.h"
 #include "tools/places.h"
 #include "tools/tool.h"
@@ -143,12 +144,14 @@ add_address(struct json_object *row, struct json_object *tags)
 	const char *street = json_member_text(tags, "addr:street");
 	const char *number = json_member_text(tags, "addr:housenumber");
 	const char *city = json_member_text(tags, "addr:city");
-	char address[300];
+	char road[120], house[30], town[100], address[300];
 
 	if (street == NULL)
 		return;
-	snprintf(address, sizeof(address), "%.120s%s%.30s%s%.100s", street, number != NULL ? " " : "", number != NULL ? number : "",
-	         city != NULL ? ", " : "", city != NULL ? city : "");
+	text_copy(road, sizeof(road), street);
+	text_copy(house, sizeof(house), number != NULL ? number : "");
+	text_copy(town, sizeof(town), city != NULL ? city : "");
+	snprintf(address, sizeof(address), "%s%s%s%s%s", road, *house != '\0' ? " " : "", house, *town != '\0' ? ", " : "", town);
 	tool_add_text(row, "address", address, sizeof(address));
 }
 

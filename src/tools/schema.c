@@ -8,7 +8,7 @@
 
 #include "base/text.h"
 
-#define PATH_BYTES 80
+#define PATH_BYTES 100
 
 /* Where in the arguments we are. */
 struct place {
@@ -25,8 +25,7 @@ refuse(const struct place *at, struct err *err, const char *what)
 static const char *
 shown(char *out, size_t size, const char *text)
 {
-	if (!text_copy(out, size, text))
-		text_trim_partial_utf8(out);
+	text_copy(out, size, text);
 	return out;
 }
 
@@ -122,14 +121,13 @@ check_enum(struct json_object *schema, struct json_object *value, const struct p
 static void
 step_into(struct place *below, const struct place *at, const char *name, size_t index)
 {
-	char cut[40];
+	char above[50], cut[40];
 
+	text_copy(above, sizeof(above), at->path);
 	if (name != NULL)
-		snprintf(below->path, sizeof(below->path), "%.30s%s%s", at->path, at->path[0] != '\0' ? "." : "",
-		         shown(cut, sizeof(cut), name));
+		snprintf(below->path, sizeof(below->path), "%s%s%s", above, above[0] != '\0' ? "." : "", shown(cut, sizeof(cut), name));
 	else
-		snprintf(below->path, sizeof(below->path), "%.50s[%zu]", at->path, index);
-	text_trim_partial_utf8(below->path);
+		snprintf(below->path, sizeof(below->path), "%s[%zu]", above, index);
 }
 
 static int check_value(struct json_object *schema, struct json_object *value, const struct place *at, struct err *err);

@@ -323,9 +323,13 @@ def test_what_is_deleted_is_gone(house, owner):
     assert_error(owner.bearer("DELETE", f"/api/upload/{file['id']}"), "not_found")
 
 
-def clean(stack):
-    done = subprocess.run([str(CONTROL_PROGRAM), "uploads", "clean"], env=environment(**stack.settings), text=True,
+def run_clean(stack):
+    return subprocess.run([str(CONTROL_PROGRAM), "uploads", "clean"], env=environment(**stack.settings), text=True,
                           capture_output=True, timeout=180)
+
+
+def clean(stack):
+    done = run_clean(stack)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -347,6 +351,22 @@ def test_what_is_left_over_is_taken_away(lone, database, tmp_path):
     assert database.sql("select count(*) from upload_remains") == "0"
     assert download(ada, stays["id"]).read() == b"stays"
     assert_error(download(ada, cut["id"]), "not_found")
+
+
+def test_what_cannot_be_taken_away_keeps_nothing_else(lone, database, tmp_path):
+    stack = lone()
+    ada = somebody(stack)
+    files = [upload(ada, f"{number}.txt", b"as if the worker had been killed") for number in range(3)]
+    stuck = tmp_path / "uploads" / files[0]["id"][:2] / files[0]["id"][2:4] / files[0]["id"]
+    stuck.unlink()
+    stuck.mkdir()                       # even root cannot unlink it
+    database.sql("update uploads set stored_at = null, created_at = now() - interval '2 hours'")
+    done = run_clean(stack)
+    assert done.returncode == 69 and "unlink in UPLOAD_DIR" in done.stderr
+    assert database.sql("select storage_key from upload_remains") == files[0]["id"]
+    assert kept(stack) == []
+    stuck.rmdir()
+    assert "1 files without an owner taken away" in clean(stack)
 
 
 def test_fifty_uploads_at_once_cost_a_worker_little(start_stack, database, tmp_path):

@@ -120,16 +120,26 @@ members_are_named_by_their_path(void **state)
 static void
 what_is_said_can_be_sent_whatever_the_names(void **state)
 {
-	static const char value[] =
-	    "{\"a\":1,\"日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語\":1}";
-	struct json_object *schema = parse(OBJECT("\"a\":{}")), *obj = parse(value);
-	struct err err;
+#define LONG "日本語日本語日本語日本語日本語日本語日本語"
+#define NESTED(name) "{\"properties\":{\"" name "\":{\"properties\":{\"b\":{\"maximum\":1}},\"items\":{\"maximum\":1}}}}"
+	static const struct fit cases[] = {
+	    {OBJECT("\"a\":{}"),
+	     "{\"a\":1,\"日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語\":1}", ""},
+	    {NESTED(LONG), "{\"" LONG "\":{\"b\":2}}", ""},
+	    {NESTED("x" LONG), "{\"x" LONG "\":{\"b\":2}}", ""},
+	    {NESTED("xx" LONG), "{\"xx" LONG "\":[2]}", ""},
+	};
 
 	(void)state;
-	assert_int_equal(schema_check(schema, obj, &err), -1);
-	assert_true(text_is_utf8(err.message, strlen(err.message)));
-	json_object_put(obj);
-	json_object_put(schema);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct json_object *schema = parse(cases[i].schema), *obj = parse(cases[i].value);
+		struct err err;
+
+		assert_int_equal(schema_check(schema, obj, &err), -1);
+		assert_true(text_is_utf8(err.message, strlen(err.message)));
+		json_object_put(obj);
+		json_object_put(schema);
+	}
 }
 
 static void
