@@ -30,17 +30,16 @@ const SHARED = {
   target: ["es2022"],
 };
 
-/* The pages' scripts and styles.  Gives esbuild's account of what came of what. */
-async function bundle() {
+/* Scripts and styles under names of their own.  Gives esbuild's account of what came of what. */
+async function bundle(entryPoints, options = {}) {
   const { metafile } = await build({
     ...SHARED,
+    ...options,
     assetNames: "assets/[name]-[hash]",
     chunkNames: "assets/[name]-[hash]",
     entryNames: "assets/[name]-[hash]",
-    entryPoints: ["src/main.jsx", "src/style.css"],
+    entryPoints,
     format: "esm",
-    jsx: "automatic",
-    jsxImportSource: "preact",
     metafile: true,
     outdir: OUT,
     splitting: true,
@@ -49,6 +48,14 @@ async function bundle() {
 }
 
 const urlOf = (file) => `/${path.relative(path.basename(OUT), file)}`;
+
+/* The worker that colours code: what it is made of, and its address. */
+async function bundleHighlighter() {
+  const entry = "src/lib/highlighter.js";
+  const metafile = await bundle([entry]);
+  const [file] = Object.entries(metafile.outputs).find(([, output]) => output.entryPoint === entry);
+  return { metafile, url: urlOf(file) };
+}
 
 /* What a file cannot do without. */
 function importedAtOnce(outputs, file) {
@@ -129,10 +136,15 @@ async function compress() {
 
 await rm(OUT, { recursive: true, force: true });
 await mkdir(OUT);
-const metafile = await bundle();
+const highlighter = await bundleHighlighter();
+const metafile = await bundle(["src/main.jsx", "src/style.css"], {
+  define: { BAKAME_HIGHLIGHTER: JSON.stringify(highlighter.url) },
+  jsx: "automatic",
+  jsxImportSource: "preact",
+});
 await writeIndex(metafile);
 await writeServiceWorker(metafile);
-await writeLicences(metafile);
+await writeLicences({ inputs: { ...metafile.inputs, ...highlighter.metafile.inputs } });
 for (const name of COPIED) {
   await cp(path.join(SRC, name), path.join(OUT, name));
 }

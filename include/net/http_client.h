@@ -27,7 +27,7 @@ struct http_options {
 	const char *const *headers;     /* "Name: value", ended by NULL; or NULL */
 	const char *body;               /* NULL: none; must live until http_close() */
 	size_t body_len;
-	int64_t upload_bytes;           /* instead of `body`: so many bytes follow by http_send(); 0: none */
+	int64_t upload_bytes;           /* instead of `body`: so many bytes follow by http_send(), over HTTP/1.1; 0: none */
 	const char *aws_sigv4;          /* sign as AWS wants it: "aws:amz:<region>:<service>", or NULL */
 	const char *user_password;      /* "user:password", for aws_sigv4 "key id:secret"; or NULL */
 	const char *ca_file;            /* NULL or "": the system's certificates */

@@ -292,7 +292,9 @@ set_transport(struct http_call *call, const struct http_options *o)
 	curl_easy_setopt(call->easy, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BYTES);
 	curl_easy_setopt(call->easy, CURLOPT_TCP_NODELAY, 1L);
 	curl_easy_setopt(call->easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(call->easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
+	/* a body that comes in pieces cannot be sent again when a server resets its stream: libcurl tried to
+	   (CVE-2026-92392, not mended in Debian 12) */
+	curl_easy_setopt(call->easy, CURLOPT_HTTP_VERSION, o->upload_bytes > 0 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS);
 	/* wait for a connection in the making rather than open one per call, if the
 	   host may speak HTTP/2 */
 	curl_easy_setopt(call->easy, CURLOPT_PIPEWAIT, call->https ? 1L : 0L);

@@ -60,6 +60,16 @@ test('markdown: what is drawn in pieces is what is drawn at once', inPage(async 
   assert.equal(await html(), first);
 }, { once: true }));
 
+test('markdown: code that takes for ever to colour stays as it is, and holds up nothing', inPage(async (page) => {
+  const slow = '$'.repeat(60_000);      // Java's grammar would take a minute
+  api.answer(`\`\`\`java\n${slow}\n\`\`\`\n\nand\n\n\`\`\`python\ndef f(x):\n    return x + 1\n\`\`\`\n`);
+  await ask(page, 'Show me');
+  await whenReady(page);
+  const codes = page.locator('.assistant pre code');
+  await codes.nth(1).locator('.hljs-keyword').first().waitFor();
+  assert.equal(await codes.nth(0).innerHTML(), slow);
+}, { once: true }));
+
 test('answer: its last words are there as soon as one can go on', inPage(async (page) => {
   await page.evaluate(() => {
     window.requestAnimationFrame = () => 0;             // a busy machine draws no frame

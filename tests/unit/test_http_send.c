@@ -4,8 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/mem.h"
 #include "in_fiber.h"
@@ -24,6 +26,7 @@ struct trial {
 	char *request;                  /* as the server got it */
 	size_t piece;                   /* of the body that is sent at once */
 	bool sign;
+	size_t greeting;                /* bytes of its ClientHello */
 };
 
 static void
@@ -114,6 +117,60 @@ with_server(void (*script)(int fd, void *arg), void (*check)(void *arg), struct 
 	in_fiber(check, t);
 	assert_int_equal(http_open_calls(), 0);
 	tiny_server_stop(&server);
+}
+
+/* ---- what is spoken ---- */
+
+/* A ClientHello names what the client speaks (RFC 7301). */
+static void
+take_hello(int fd, void *arg)
+{
+	struct trial *t = arg;
+	ssize_t n;
+
+	for (size_t got = 0; got < 5 || got < 5 + ((size_t)(uint8_t)t->request[3] << 8 | (uint8_t)t->request[4]); got += (size_t)n) {
+		n = recv(fd, t->request + got, ROOM - got, 0);
+		if (n <= 0)
+			return;
+		t->greeting = got + (size_t)n;
+	}
+}
+
+static void
+greet(void *arg)
+{
+	struct trial *t = arg;
+	char url[64];
+	struct err err;
+	struct http_call *call;
+
+	snprintf(url, sizeof(url), "https%s", strstr(t->url, "://"));
+	call = http_open(&(struct http_options){.method = "PUT",
+	                                        .url = url,
+	                                        .body = t->piece == 0 ? "all of it" : NULL,
+	                                        .body_len = t->piece == 0 ? strlen("all of it") : 0,
+	                                        .upload_bytes = (int64_t)t->piece,
+	                                        .connect_timeout_ms = PLENTY_MS},
+	                 &err);
+	assert_non_null(call);
+	assert_int_not_equal(http_wait_status(call, loop_now_ms() + PLENTY_MS, &err), HTTP_READY);
+	http_close(&call);
+}
+
+static void
+only_a_body_that_is_there_goes_over_http2(void **state)
+{
+	static const char h2[] = "\x02h2", http1[] = "\x08http/1.1";
+
+	(void)state;
+	for (size_t piece = 0; piece <= BODY_BYTES; piece += BODY_BYTES) {
+		struct trial t = {.piece = piece};
+
+		with_server(take_hello, greet, &t);
+		assert_non_null(memmem(t.request, t.greeting, http1, strlen(http1)));
+		assert_int_equal(memmem(t.request, t.greeting, h2, strlen(h2)) != NULL, piece == 0);
+		free(t.request);
+	}
 }
 
 static void
@@ -224,6 +281,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(only_a_body_that_is_there_goes_over_http2),
 	    cmocka_unit_test(a_body_arrives_whole_whatever_its_pieces),
 	    cmocka_unit_test(a_request_is_signed_as_aws_wants_it),
 	    cmocka_unit_test(an_answer_before_the_end_of_the_body_ends_the_sending),

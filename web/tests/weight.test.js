@@ -26,7 +26,8 @@ test("the first load is small", () => {
 test("what is heavy is loaded when it is needed", () => {
   const html = read("index.html").toString();
   const main = read(/"\/(assets\/main-[^"]+\.js)"/.exec(html)[1]).toString();
-  for (const name of ["katex", "core", "admin", "account", "sign", "tool-card"]) {
+  assert.match(main, /"\/assets\/highlighter-\w+\.js"/);
+  for (const name of ["katex", "admin", "account", "sign", "tool-card"]) {
     assert.ok(new RegExp(`import\\("\\./${name}-\\w+\\.js"\\)`).test(main), name);
     assert.doesNotMatch(html, new RegExp(`/${name}-\\w+\\.js`), name);
   }

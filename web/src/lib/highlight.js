@@ -1,56 +1,53 @@
 /*
- * highlight.js - colours for code, by the library of that name; each language is loaded when it is met.
+ * highlight.js - colours for code, made by a worker (highlighter.js): some grammars take the square of a text's length,
+ * and 20,000 letters of Java without a blank take seconds, in which the page would stand still.
  */
-
-const LANGUAGES = {
-  bash: () => import("highlight.js/lib/languages/bash"),
-  c: () => import("highlight.js/lib/languages/c"),
-  cpp: () => import("highlight.js/lib/languages/cpp"),
-  csharp: () => import("highlight.js/lib/languages/csharp"),
-  css: () => import("highlight.js/lib/languages/css"),
-  diff: () => import("highlight.js/lib/languages/diff"),
-  dockerfile: () => import("highlight.js/lib/languages/dockerfile"),
-  go: () => import("highlight.js/lib/languages/go"),
-  ini: () => import("highlight.js/lib/languages/ini"),
-  java: () => import("highlight.js/lib/languages/java"),
-  javascript: () => import("highlight.js/lib/languages/javascript"),
-  json: () => import("highlight.js/lib/languages/json"),
-  kotlin: () => import("highlight.js/lib/languages/kotlin"),
-  lua: () => import("highlight.js/lib/languages/lua"),
-  makefile: () => import("highlight.js/lib/languages/makefile"),
-  nginx: () => import("highlight.js/lib/languages/nginx"),
-  perl: () => import("highlight.js/lib/languages/perl"),
-  php: () => import("highlight.js/lib/languages/php"),
-  python: () => import("highlight.js/lib/languages/python"),
-  r: () => import("highlight.js/lib/languages/r"),
-  ruby: () => import("highlight.js/lib/languages/ruby"),
-  rust: () => import("highlight.js/lib/languages/rust"),
-  sql: () => import("highlight.js/lib/languages/sql"),
-  swift: () => import("highlight.js/lib/languages/swift"),
-  typescript: () => import("highlight.js/lib/languages/typescript"),
-  xml: () => import("highlight.js/lib/languages/xml"),
-  yaml: () => import("highlight.js/lib/languages/yaml"),
-};
-const ALIASES = { "c++": "cpp", "c#": "csharp", cs: "csharp", docker: "dockerfile", golang: "go", h: "c", html: "xml", js: "javascript",
-  jsx: "javascript", kt: "kotlin", make: "makefile", mjs: "javascript", patch: "diff", pl: "perl", py: "python", python3: "python",
-  rb: "ruby", rs: "rust", sh: "bash", shell: "bash", svg: "xml", toml: "ini", ts: "typescript", tsx: "typescript", yml: "yaml", zsh: "bash" };
 
 /* Colouring longer code takes longer than it is worth. */
 const CODE_MAX_CHARS = 60_000;
+/* Code that takes longer stays as it is. */
+const WORK_MAX_MS = 2000;
+/* The same of a language that does not come. */
+const LOAD_MAX_MS = 20_000;
 
-/* Colour the text of a <code>.  It stays as it is where the language is not known or cannot be loaded. */
-export async function highlight(code, given) {
-  const name = given.toLowerCase();
-  const language = Object.hasOwn(ALIASES, name) ? ALIASES[name] : name;
+let worker = null;
+let last = Promise.resolve();
+
+/* Ask the worker, which does nothing else meanwhile; "" where no colours come.  One that takes too long is ended. */
+function ask(language, source) {
+  return new Promise((resolve) => {
+    worker ??= new Worker(BAKAME_HIGHLIGHTER, { type: "module" });
+    const end = () => {
+      worker?.terminate();
+      worker = null;
+      resolve("");
+    };
+    let timer = setTimeout(end, LOAD_MAX_MS);
+    worker.onerror = () => {
+      clearTimeout(timer);
+      end();
+    };
+    worker.onmessage = ({ data: { html } }) => {
+      clearTimeout(timer);
+      if (html === undefined) {
+        timer = setTimeout(end, WORK_MAX_MS);
+      } else {
+        resolve(html);
+      }
+    };
+    worker.postMessage({ language, source });
+  });
+}
+
+/* Colour the text of a <code>, when those before it are.  It stays as it is where there are no colours to be had. */
+export async function highlight(code, language) {
   const source = code.textContent;
-  if (!Object.hasOwn(LANGUAGES, language) || source.length > CODE_MAX_CHARS) {
+  if (language === "" || source.length > CODE_MAX_CHARS) {
     return;
   }
-  try {
-    const [{ default: core }, { default: grammar }] = await Promise.all([import("highlight.js/lib/core"), LANGUAGES[language]()]);
-    core.registerLanguage(language, grammar);
-    code.innerHTML = core.highlight(source, { language, ignoreIllegals: true }).value;   // escapes all that is not its own
-  } catch {
-    // Offline, most likely.
+  last = last.then(() => ask(language.toLowerCase(), source)).catch(() => "");
+  const html = await last;
+  if (html !== "") {
+    code.innerHTML = html;
   }
 }
