@@ -58,7 +58,7 @@ static const struct verb {
 static int
 refuse_usage(void)
 {
-	fputs("usage: bakamectl user add EMAIL [--name NAME] [--admin]\n"
+	fputs("usage: bakamectl user add [--name NAME] [--admin] EMAIL\n"
 	      "       bakamectl user list\n"
 	      "       bakamectl user promote|demote|disable|enable|passwd EMAIL\n",
 	      stderr);
@@ -218,26 +218,26 @@ carry_out(void *arg)
 static int
 read_order(struct order *o, int argc, char **argv)
 {
-	int i = 1;
+	bool adds;
 
 	if (argc < 2 || find_verb(argv[1]) == NULL)
 		return -1;
-	o->verb = argv[i++];
+	o->verb = argv[1];
 	o->name = "";
 	if (strcmp(o->verb, "list") == 0)
 		return argc == 2 ? 0 : -1;
-	if (i == argc || argv[i][0] == '-')
-		return -1;
-	o->email = argv[i++];
-	for (; i < argc && strcmp(o->verb, "add") == 0; i++) {
-		if (strcmp(argv[i], "--admin") == 0)
+	adds = strcmp(o->verb, "add") == 0;
+	for (int i = 2; i < argc; i++) {
+		if (adds && strcmp(argv[i], "--admin") == 0)
 			o->admin = true;
-		else if (strcmp(argv[i], "--name") == 0 && i + 1 < argc)
+		else if (adds && strcmp(argv[i], "--name") == 0 && i + 1 < argc)
 			o->name = argv[++i];
+		else if (o->email == NULL && argv[i][0] != '-')
+			o->email = argv[i];
 		else
 			return -1;
 	}
-	return i == argc ? 0 : -1;
+	return o->email != NULL ? 0 : -1;
 }
 
 /* The workers of this host and Redis are told of changes; neither has to be there. */

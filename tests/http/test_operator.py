@@ -1,5 +1,7 @@
-"""bakamectl user: accounts by the operator's hand."""
+"""bakamectl user: accounts by the operator's hand; and the manual of all its commands."""
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,12 @@ def test_an_account_made_by_the_operator_is_as_any_other(start_stack, database, 
     listed = user("list").stdout
     assert listed.split()[0] == ada.user["id"] and listed.endswith("ada@example.org  Ada L.\n")
     assert database.sql("select actor, action, target from audit_log") == f"bakamectl\x1fuser.added\x1f{ada.user['id']}"
+
+
+def test_options_may_stand_before_the_address_too(database, user):
+    done = user("add", "--admin", "--name", "Ada L.", "ada@example.org")
+    assert (done.returncode, done.stdout) == (0, "ada@example.org: made\n"), done.stderr
+    assert database.rows("select role, name from users") == [["admin", "Ada L."]]
 
 
 def test_each_change_is_seen_and_written_down(database, user):
@@ -66,7 +74,8 @@ def test_a_new_password_ends_the_sessions(start_stack, database, user):
 
 
 @pytest.mark.parametrize("words", [[], ["frob"], ["add"], ["add", "--admin"], ["list", "x"], ["promote"],
-                                   ["promote", "a@example.org", "--admin"], ["add", "a@example.org", "--password", "x"]])
+                                   ["promote", "a@example.org", "--admin"], ["add", "a@example.org", "--password", "x"],
+                                   ["add", "a@example.org", "b@example.org"], ["add", "a@example.org", "--name"]])
 def test_what_it_does_not_know_is_told(user, words):
     done = user(*words)
     assert done.returncode == 64 and done.stderr
@@ -90,3 +99,12 @@ def test_who_is_not_there_or_there_already_is_told(user):
 def test_a_database_away_is_told(user):
     done = user("list", url="postgresql://nobody@127.0.0.1:1/nothing")
     assert done.returncode == 69 and "away" in done.stderr
+
+
+def test_the_manual_has_each_command():
+    manual = (Path(__file__).resolve().parents[2] / "man" / "bakamectl.1").read_text()
+    told = subprocess.run([str(CONTROL_PROGRAM), "help"], text=True, capture_output=True, timeout=180, check=True).stdout
+    commands = set(re.findall(r"^  ([a-z-]+) ", told, re.M))
+    assert len(commands) > 10
+    synopsis, description = manual.split(".Sh DESCRIPTION")
+    assert commands == set(re.findall(r"^\.Nm\n\.Cm ([a-z-]+)", synopsis, re.M)) == set(re.findall(r"^\.It Cm ([a-z-]+)", description, re.M))
