@@ -103,15 +103,15 @@ def test_workers_share_their_memory(machine):
     assert " bakame bakame " in listing
 
 
+def rolling_restart(machine):
+    (script,) = machine.machine.root.glob("usr/**/bakame/rolling-restart")
+    done = machine.machine.inside("/" + str(script.relative_to(machine.machine.root)))
+    assert done.returncode == 0, done.stdout
+
+
 def test_one_by_one_they_are_restarted_and_nothing_is_lost(machine, model):
     before = [machine.machine.main_pid(i) for i in (1, 2)]
-    (script,) = machine.machine.root.glob("usr/**/bakame/rolling-restart")
-    inside = "/" + str(script.relative_to(machine.machine.root))
-
-    def restart():
-        done = machine.machine.inside(inside)
-        assert done.returncode == 0, done.stdout
-    while_a_stream_runs(machine, model, restart)
+    while_a_stream_runs(machine, model, lambda: rolling_restart(machine))
     after = [machine.machine.main_pid(i) for i in (1, 2)]
     assert not set(before) & set(after)
 
@@ -191,3 +191,13 @@ def test_a_machine_starts_before_its_redis_and_its_database(boot_machine):
     stack = boot_machine(REDIS_URL="redis://127.0.0.1:1/0", DATABASE_URL="postgresql://bakame@127.0.0.1:1/bakame")
     assert stack.ask("/api/health/ready") == 200
     stack.assert_serves()
+
+
+def test_jobs_are_done_once_there_is_a_redis_for_them(boot_machine):
+    """They have ended where there was none: what restarts the workers for new settings starts them, too."""
+    stack = boot_machine()
+    wait_until(lambda: stack.machine.show("bakame-jobs", "ActiveState") == "inactive", SECONDS, "that there is nothing to do")
+    stack.values["REDIS_URL"] = "redis://127.0.0.1:1/0"
+    stack.machine.write_settings(stack.env_text())
+    rolling_restart(stack)
+    wait_until(lambda: stack.machine.show("bakame-jobs", "SubState") == "running", SECONDS, "bakame-jobs")
