@@ -45,7 +45,7 @@ enum metric {
 struct metric_series;
 
 /* The shared memory's section in which all count, and the bytes that metrics_use() wants of it. */
-#define METRICS_SECTION "metrics.4"
+#define METRICS_SECTION "metrics.5"
 size_t metrics_size(void);
 
 /* Count in this memory (zeroed when new, shared by all workers) from now on; before it, and with NULL,
@@ -86,8 +86,6 @@ enum gauge {
 	GAUGE_DATABASE_CONNECTIONS,
 	GAUGE_DATABASE_WAITING,
 	GAUGE_REDIS_PENDING,
-	GAUGE_QUEUE_JOBS,
-	GAUGE_QUEUE_DEAD,
 	GAUGE_COUNT,
 };
 

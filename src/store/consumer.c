@@ -423,19 +423,6 @@ beat(void)
 	arena_free(&a);
 }
 
-/* For the metrics of the host. */
-static void
-gauge_queue(void)
-{
-	struct queue_stats stats;
-	struct err err;
-
-	if (queue_stats(&stats, &err) == -1)
-		return;
-	metric_set(GAUGE_QUEUE_JOBS, stats.waiting + stats.running + stats.delayed);
-	metric_set(GAUGE_QUEUE_DEAD, stats.dead);
-}
-
 /* Forget those who are gone, and at the end ourselves. */
 static void
 leave(void)
@@ -455,7 +442,6 @@ beater_main(void *arg)
 	while (!(consumer.draining && consumer.load == 0 && consumer.taker == NULL)) {
 		(void)!fiber_wait(loop_now_ms() + consumer.options.lease_ms / 3);
 		beat();
-		gauge_queue();
 	}
 	leave();
 	consumer.beater = NULL;

@@ -82,8 +82,6 @@ static const struct {
     [GAUGE_DATABASE_CONNECTIONS] = {"bakame_database_connections", "Connections to the database.", 1, SUM},
     [GAUGE_DATABASE_WAITING] = {"bakame_database_waiting", "Requests that wait for one.", 1, SUM},
     [GAUGE_REDIS_PENDING] = {"bakame_redis_pending", "Commands that Redis has not answered.", 1, SUM},
-    [GAUGE_QUEUE_JOBS] = {"bakame_queue_length", "Jobs in the queue.", 1, LARGEST},
-    [GAUGE_QUEUE_DEAD] = {"bakame_queue_dead_letters", "Jobs that were given up.", 1, LARGEST},
 };
 
 /* Made by one compare-and-swap on `state`; who died while making one leaves a place unused. */

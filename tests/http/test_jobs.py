@@ -1,5 +1,6 @@
 """What is put off is done: once, in order, whoever is killed meanwhile."""
 import itertools
+import re
 import signal
 import subprocess
 
@@ -273,6 +274,21 @@ def test_what_was_counted_is_in_the_metrics_of_the_host(start_stack, make_queue)
         return all(f'bakame_queue_jobs_total{{kind="{kind}",result="{result}"}} 1' in text for kind, result in (
             ("count", "done"), ("fail", "retried"), ("fail", "done"), ("hopeless", "dead")))
     wait_until(counted)
+
+
+def test_the_queue_is_in_the_metrics_though_nobody_works_on_it(start_stack, make_queue):
+    queue = make_queue()
+    stack = start_stack(REDIS_URL=queue.redis.url, REDIS_TIMEOUT_MS=1000)
+
+    def told():
+        with stack.fastcgi() as connection:
+            text = connection.ask("GET", "/metrics").body.decode()
+        return dict(re.findall(r"^bakame_queue_(\w+) (\d+)$", text, re.M))
+    wait_until(lambda: told() == {"length": "0", "oldest_seconds": "0", "dead_letters": "0"})
+    queue.add(("count", "one", None, ""), ("count", "two", None, ""))
+    wait_until(lambda: told().get("length") == "2" and int(told().get("oldest_seconds", 0)) >= 1)
+    queue.redis.kill()
+    assert told() == {}
 
 
 def test_bakame_jobs_itself_starts_and_ends(queue):
