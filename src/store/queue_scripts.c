@@ -10,12 +10,14 @@
 
 #define TAG "{bakame:queue}:"
 
-/* Times are Redis' own.  `ready` lets a job run; `step_aside` lets go of a job's place in its group, and the next
-   run; `let_go` takes an entry out of the stream, and says whether it was this consumer's still. */
+/* Times are Redis' own, and no age is negative though its clock be put back.  `ready` lets a job run; `step_aside` lets
+   go of a job's place in its group, and the next run; `let_go` takes an entry out of the stream, and says whether it was
+   this consumer's still. */
 #define PRELUDE                                                                                                        \
 	"local READY, DELAYED, JOBS, DEAD = KEYS[1], KEYS[2], KEYS[3], KEYS[4]\n"                                      \
 	"local time = redis.call('TIME')\n"                                                                            \
 	"local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"                                                    \
+	"local function secs_since(ms) return math.max(0, math.floor((now - (tonumber(ms) or now)) / 1000)) end\n"     \
 	"local function job_of(id) return '" TAG "job:' .. id end\n"                                                   \
 	"local function list_of(group) return '" TAG "group:' .. group end\n"                                          \
 	"local function is_there(id) return redis.call('TYPE', job_of(id)).ok == 'hash' end\n"                         \
@@ -115,7 +117,7 @@ static const char take_source[] =
             "  local f = redis.call('HMGET', job_of(id), 'kind', 'key', 'payload', 'tries', 'postponed', 'added')\n"
             "  redis.call('HSET', job_of(id), 'state', 'running')\n"
             "  jobs[#jobs + 1] = {entry[1], id, f[1], f[2], f[3], tonumber(f[4]) or 0, tonumber(f[5]) or 0,\n"
-            "    math.floor((now - (tonumber(f[6]) or now)) / 1000)}\n"
+            "    secs_since(f[6])}\n"
             "end\n"
             "local function read()\n"
             "  return redis.pcall('XREADGROUP', 'GROUP', 'jobs', consumer, 'COUNT', most - #jobs, 'STREAMS', READY, '>')\n"
@@ -194,7 +196,7 @@ static const char stats_source[] =
     PRELUDE "local pending = redis.pcall('XPENDING', READY, 'jobs')\n"
             "local oldest = redis.call('ZRANGE', JOBS, 0, 0, 'WITHSCORES')\n"
             "return {redis.call('ZCARD', JOBS), redis.call('ZCARD', DELAYED), pending.err and 0 or pending[1],\n"
-            "  redis.call('ZCARD', DEAD), oldest[2] and math.floor((now - oldest[2]) / 1000) or 0}\n";
+            "  redis.call('ZCARD', DEAD), secs_since(oldest[2])}\n";
 
 /* dead (1) or not (0), offset, count: {{id, state, kind, key, error, tries, age in s}, ...} */
 static const char list_source[] =
@@ -204,7 +206,7 @@ static const char list_source[] =
             "  local f = is_there(id) and\n"
             "    redis.call('HMGET', job_of(id), 'state', 'kind', 'key', 'error', 'tries', 'added') or {}\n"
             "  items[#items + 1] = {id, f[1] or '', f[2] or '', f[3] or '', f[4] or '', tonumber(f[5]) or 0,\n"
-            "    math.floor((now - (tonumber(f[6]) or now)) / 1000)}\n"
+            "    secs_since(f[6])}\n"
             "end\n"
             "return items\n";
 

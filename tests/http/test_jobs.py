@@ -242,6 +242,16 @@ def test_a_long_job_is_not_taken_over_while_its_consumer_lives(make_queue):
     wait_until(done_by_one, 120, "a job that one consumer does")
 
 
+def test_a_clock_that_is_put_back_keeps_no_job_from_being_done(queue):
+    """That of Redis, or of the host that takes its place: what waits was then added in the future."""
+    keys = names(3)
+    queue.add(*jobs("count", keys))
+    for job in queue.redis.command("KEYS", "{bakame:queue}:job:*"):
+        queue.redis.command("HINCRBY", job, "added", 3_600_000)
+    queue.start()
+    wait_until(lambda: queue.effects() == set(keys) and queue.left() == 0, what="all of them to be done")
+
+
 def test_a_large_payload_arrives_whole(queue):
     payload = "0" * 1_000_000 + "7"
     queue.add(("slow", "large", None, payload))
