@@ -29,6 +29,14 @@ def test_each_read_uses_its_index(filled, what):
     assert not re.search(r"Seq Scan on (conversations|messages|uploads)", text), text
 
 
+@pytest.mark.parametrize("statement", ["select coalesce(sum(size), 0) from uploads where user_id = '{person}'::uuid",
+                                       "delete from uploads where user_id = '{person}'::uuid"], ids=["quota", "erasing"])
+def test_files_of_one_person_are_found_without_reading_all(filled, statement):
+    """Deleted ones too, which the index of the list leaves out."""
+    text = filled.sql(f"set enable_seqscan = off; explain {statement.format(person=ADA)}")
+    assert re.search(r"uploads_owner", text) and not re.search(r"Seq Scan", text), text
+
+
 def test_search_uses_both_indexes_within_its_function(filled):
     """Which EXPLAIN does not look into: what was scanned is counted."""
     def scans():
