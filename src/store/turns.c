@@ -232,11 +232,29 @@ unless_gone(const struct job *job, int rc, const struct err *err)
 	return 0;
 }
 
+/* Was the account erased since?  Then what was said goes with it. */
+static bool
+is_erased(struct arena *a, const char *user_id, int64_t at_us)
+{
+	const struct pg_tx tx = {.role = PG_SERVICE, .read_only = true};
+	const struct pg_rows *rows;
+	struct err ignored;
+	char at[US_BYTES];
+
+	snprintf(at, sizeof(at), "%" PRId64, at_us);
+	return pg_query(&tx, a, &rows, &ignored,
+	                "select from audit_log where action = 'user.erased' and target = ($1::uuid)::text and at > " CURSOR_TIME_SQL("$2")
+	                " limit 1",
+	                PG_PARAMS(user_id, at)) == 0 &&
+	       pg_count(rows) > 0;
+}
+
 int
 turns_run_begin(const struct job *job, struct err *err)
 {
 	struct json_object *p = read_payload(job, err);
 	bool starts = p != NULL && json_object_get_boolean(json_object_object_get(p, "starts"));
+	bool unknown;
 	int rc;
 
 	if (p == NULL)
@@ -253,9 +271,11 @@ turns_run_begin(const struct job *job, struct err *err)
 	                     .messages = json_object_object_get(p, "messages"),
 	                 },
 	                 NULL, err);
+	unknown = rc == -1 && starts && err->code == ERR_NOT_FOUND &&
+	          !is_erased(job->arena, json_member_text(p, "user_id"), json_object_get_int64(json_object_object_get(p, "at_us")));
 	json_object_put(p);
 	/* somebody of Supabase whom the database has not met yet: it will, when they come again */
-	if (rc == -1 && starts && err->code == ERR_NOT_FOUND)
+	if (unknown)
 		return err_set(err, ERR_UNAVAILABLE, "The person is not known yet.");
 	return unless_gone(job, rc, err);
 }
