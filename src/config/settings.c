@@ -767,7 +767,8 @@ const struct setting settings[] = {
 		.unit = "milliseconds",
 		.fallback = "2000",
 		.example = "2000",
-		.doc = "Longest time that a transaction may take, the wait for a connection included.",
+		.doc = "Longest time that a transaction may take, the wait for a connection included.  Erasing an account has "
+		       "a minute.",
 	},
 	{
 		.group = "Accounts",

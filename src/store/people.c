@@ -15,6 +15,9 @@ _Static_assert(PERSON_ID_BYTES == UUID_STR_LEN, "the text of a UUID");
 static const struct pg_tx service = {.role = PG_SERVICE};
 static const struct pg_tx service_reads = {.role = PG_SERVICE, .read_only = true};
 
+/* Years of conversations go with an account; at the time that others have, it could never be erased. */
+#define ERASE_TIMEOUT_MS 60000
+
 const char *
 person_hex(char out[PERSON_HEX_BYTES], const unsigned char *digest)
 {
@@ -185,8 +188,9 @@ one_changed(int rc, const struct pg_rows *rows, struct err *err)
 int
 people_erase(struct arena *a, const char *id, const char *remote_addr, const char *request_id, struct err *err)
 {
+	const struct pg_tx tx = {.role = PG_SERVICE, .timeout_ms = ERASE_TIMEOUT_MS};
 	const struct pg_rows *rows;
-	int rc = pg_query(&service, a, &rows, err,
+	int rc = pg_query(&tx, a, &rows, err,
 	                  "with gone as (delete from users where id = $1 returning id)"
 	                  " insert into audit_log (actor_id, action, target, remote_addr, request_id)"
 	                  " select id, 'user.erased', id::text, left($2, 64), left($3, 128) from gone",

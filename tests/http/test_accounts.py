@@ -400,6 +400,18 @@ def test_the_database_away_ends_no_session(start_stack, database):
     wait_until(lambda: Person(stack).send("POST", "/api/auth/login", login).status == 200, what="signing in again")
 
 
+def test_an_account_may_take_longer_to_erase_than_a_transaction_otherwise(start_stack, database):
+    """One with years of conversations: else its owner could never."""
+    stack = start_stack(**settings(database, DATABASE_TIMEOUT_MS=1000))
+    ada = Person(stack)
+    wait_until(lambda: ada.send("POST", "/api/auth/signup", {"email": ada.email, "password": ada.password}).status in (201, 409))
+    wait_until(lambda: ada.send("POST", "/api/auth/login", {"email": ada.email, "password": ada.password}).status == 200)
+    database.sql("create function slowly() returns trigger language plpgsql as $$ begin perform pg_sleep(1.5); return old; end $$;"
+                 " create trigger slowly before delete on users for each row execute function slowly()")
+    assert ada.send("DELETE", "/api/auth/me").status == 204
+    assert database.sql("select count(*) from users") == "0"
+
+
 def test_the_export_has_all_of_ones_own_and_nothing_of_others(start_stack, database):
     stack = start_stack(**settings(database))
     ada, eve = Person(stack).sign_up(), Person(stack, "eve@example.org", name="Eve").sign_up()
