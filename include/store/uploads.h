@@ -48,6 +48,9 @@ int uploads_list(struct arena *a, const char *user_id, const char *cursor, int64
 /* Forget it, and its bytes. */
 int uploads_delete(struct arena *a, const char *user_id, const char *id, struct err *err) MUST_USE;
 
+/* The same for one of uploads_add() that is not to be there after all: its bytes go, though its owner was erased meanwhile. */
+void uploads_take_back(struct arena *a, const char *user_id, const char *id);
+
 /* Those of `ids` (a PostgreSQL array of UUIDs) that are the person's, with at most `max_chars` of each text, into
    files_r[max].  How many, or -1. */
 int uploads_texts(struct arena *a, const char *user_id, const char *ids, int64_t max_chars, struct upload *files_r,

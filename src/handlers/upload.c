@@ -158,11 +158,9 @@ read_form(struct arrival *a, struct err *err)
 static void
 take_back(struct arrival *a)
 {
-	struct err ignored;
-
 	fiber_mask_begin();
 	for (size_t i = 0; i < a->count; i++)
-		(void)!uploads_delete(a->rq->arena, a->rq->who->user_id, a->ids[i], &ignored);
+		uploads_take_back(a->rq->arena, a->rq->who->user_id, a->ids[i]);
 	fiber_mask_end();
 }
 

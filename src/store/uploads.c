@@ -193,6 +193,21 @@ uploads_delete(struct arena *a, const char *user_id, const char *id, struct err 
 	return 0;
 }
 
+void
+uploads_take_back(struct arena *a, const char *user_id, const char *id)
+{
+	const struct pg_tx service = {.role = PG_SERVICE};
+	const struct pg_rows *rows;
+	struct err err;
+
+	/* what was noted when the row went may have been cleaned up before the bytes came */
+	if (uploads_delete(a, user_id, id, &err) == 0 || err.code != ERR_NOT_FOUND || blob_remove(id, &err) == 0)
+		return;
+	(void)!pg_query(&service, a, &rows, &err,
+	                "insert into upload_remains (storage, storage_key) values ($1, $2) on conflict do nothing",
+	                PG_PARAMS(storage(), id));
+}
+
 int
 uploads_texts(struct arena *a, const char *user_id, const char *ids, int64_t max_chars, struct upload *files, size_t max,
               struct err *err)

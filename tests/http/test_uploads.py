@@ -353,6 +353,19 @@ def test_what_is_left_over_is_taken_away(lone, database, tmp_path):
     assert_error(download(ada, cut["id"]), "not_found")
 
 
+def test_a_file_whose_owner_is_erased_while_it_arrives_leaves_nothing(lone, database):
+    """Its row gone with them, and what was noted of it taken away already, nobody else would know of the bytes."""
+    stack = lone()
+    ada = somebody(stack)
+    database.sql("""
+        create function erased() returns trigger language plpgsql security definer set search_path = bakame as $$ begin
+            delete from uploads where id = new.id; delete from upload_remains; return null; end $$;
+        create constraint trigger erased after insert on uploads deferrable initially deferred
+            for each row execute function erased()""")
+    assert_error(send(ada, form(("a.txt", b"Muraho"))), "not_found")
+    assert kept(stack) == []
+
+
 def test_what_cannot_be_taken_away_keeps_nothing_else(lone, database, tmp_path):
     stack = lone()
     ada = somebody(stack)
