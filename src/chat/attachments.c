@@ -279,17 +279,22 @@ add_image(struct json_object *parts, const struct upload *u, struct err *err)
 }
 
 static int
+add_gone(struct json_object *parts)
+{
+	static const char gone[] = "A file that was sent with this cannot be read any more.";
+
+	add_text(parts, gone, sizeof(gone) - 1);
+	return 0;
+}
+
+static int
 add_file(struct files *f, struct json_object *parts, const char *id, bool show_images, struct err *err)
 {
 	const struct upload *u = find_file(f, id);
 	char *said;
 
-	if (u == NULL) {
-		static const char gone[] = "A file that was sent with this cannot be read any more.";
-
-		add_text(parts, gone, sizeof(gone) - 1);
-		return 0;
-	}
+	if (u == NULL)
+		return add_gone(parts);
 	if (!upload_type_is_image(u->type)) {
 		add_words(f, parts, u);
 		return 0;
@@ -300,7 +305,8 @@ add_file(struct files *f, struct json_object *parts, const char *id, bool show_i
 			return err_set(err, ERR_UNPROCESSABLE,
 			               "The images are too large for the model: %d MiB together at most.",
 			               (int)(IMAGES_MAX_BYTES >> 20));
-		return add_image(parts, u, err);
+		/* its bytes are gone: what was said goes on without it */
+		return add_image(parts, u, err) == 0 ? 0 : err->code == ERR_NOT_FOUND ? add_gone(parts) : -1;
 	}
 	said = arena_printf(f->arena, "The image \"%s\" was sent with this.", u->name);
 	if (said != NULL)

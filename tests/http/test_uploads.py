@@ -485,6 +485,18 @@ def test_images_go_to_the_model(owner, model, more):
     assert image["image_url"]["url"] == "data:image/png;base64," + base64.b64encode(png() + more).decode()
 
 
+def test_an_image_that_was_lost_does_not_end_its_conversation(house, owner, model):
+    """As after a backup of the database alone was restored."""
+    file = upload(owner, "x.png", png() + b"lost")
+    exchange = owner.bearer("POST", "/api/chat", chat_body(model.script(mock.reply()), attachments=[file["id"]]))
+    told = exchange.events()[0]["bakame"]
+    (Path(house.settings["UPLOAD_DIR"]) / file["id"][:2] / file["id"][2:4] / file["id"]).unlink()
+    script = model.script(mock.reply())
+    exchange = owner.bearer("POST", "/api/chat", chat_body(script, conversation_id=told["conversation_id"]))
+    assert exchange.status == 200 and exchange.events()[-1] == "[DONE]"
+    assert "cannot be read any more" in told_to_model(script)[0]["content"][1]["text"]
+
+
 def test_text_is_had_by_a_job(lone, tmp_path, database):
     redis = RedisServer(tmp_path / "redis")
     try:
