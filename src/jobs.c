@@ -105,9 +105,9 @@ main(void)
 	program_start_log(PROGRAM);
 	program_leave_no_core();
 	if (!config_has(FEATURE_REDIS)) {
-		/* no fault where its unit is started with the others */
+		/* no fault where its unit is started with the others; a status of its own, as the unit tries again after faults */
 		LOG_WARN(&log_root, "nothing to do", LOG_STR("reason", "REDIS_URL is not set: the queue is in Redis"));
-		return EX_CONFIG;
+		return EX_UNAVAILABLE;
 	}
 	if (sodium_init() == -1)
 		return EX_SOFTWARE;

@@ -311,4 +311,10 @@ def test_bakame_jobs_itself_starts_and_ends(queue):
 def test_without_a_redis_configured_it_says_so(queue):
     env = {name: value for name, value in queue.env.items() if name != "REDIS_URL"}
     done = subprocess.run([str(JOBS_PROGRAM)], env=env, capture_output=True, text=True, timeout=180)
-    assert done.returncode == 78 and "REDIS_URL is not set" in done.stderr
+    assert done.returncode == 69 and "REDIS_URL is not set" in done.stderr
+
+
+def test_settings_with_a_fault_are_another_end(queue):
+    """Its unit tries again after that one, and not where there is no queue."""
+    done = subprocess.run([str(JOBS_PROGRAM)], env={**queue.env, "MAX_STREAMS": "many"}, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 78 and "MAX_STREAMS: " in done.stderr

@@ -148,6 +148,21 @@ def test_settings_with_a_fault_keep_it_trying_and_the_socket_there(machine):
     wait_until(lambda: machine.machine.show("bakame@2", "SubState") == "running", SECONDS, "the other worker")
 
 
+def test_settings_with_a_fault_keep_what_works_behind_trying_too(machine):
+    """Who mends them need not think of it.  Without a Redis it has ended well, and nobody tries again."""
+    def show(name):
+        return machine.machine.show("bakame-jobs", name)
+    machine.machine.write_settings(machine.env_text() + "MAX_STREAMS=many\n")
+    machine.machine.systemctl("restart", "bakame-jobs")
+    wait_until(lambda: int(show("NRestarts")) >= 2, SECONDS, "a second try")
+    machine.machine.write_settings(machine.env_text() + "REDIS_URL=redis://127.0.0.1:1/0\n")
+    wait_until(lambda: "jobs started" in machine.machine.journal("bakame-jobs"), SECONDS, "its start")
+    machine.machine.write_settings(machine.env_text())
+    machine.machine.systemctl("restart", "bakame-jobs")
+    wait_until(lambda: show("ActiveState") == "inactive", SECONDS, "its end")
+    assert show("Result") == "success"
+
+
 def run_as_jobs_do(machine, name, command, data, **environment):
     """A program started once by one that is fenced as bakame-jobs.service, with `data` as its input: its status and what it said."""
     system = machine.root / "etc/systemd/system"
