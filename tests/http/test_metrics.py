@@ -147,3 +147,9 @@ def test_alerts_tell_of_a_queue_that_stands_and_of_the_first_dead_letter(tmp_pat
     assert not fires(tmp_path, "BakameQueueStands", 30, queue_oldest_seconds={"": "600x120"})
     dead = {',kind="turn",result="dead"': "_x20 1x60"}          # it is counted from then on
     assert fires(tmp_path, "BakameDeadLetters", 10, queue_jobs_total=dead, queue_dead_letters={"": "0x20 1x60"})
+
+
+def test_an_alert_tells_of_errors_but_not_of_what_health_checks_find(tmp_path):
+    for route, wanted in (("/api/chat", True), ("/api/health", False), ("/api/health/ready", False)):
+        counted = {f',route="{route}",status="503"': "0+15x80", ',route="/api/chat",status="200"': "0+15x80"}
+        assert fires(tmp_path, "BakameErrors", 20, requests_total=counted) is wanted
