@@ -111,11 +111,12 @@ answer(struct request *rq, struct err *err)
 static enum log_level
 level_of(const struct request *rq, const struct err *err)
 {
-	if (rq->status >= 500 || err->code == ERR_INTERNAL)
+	if (err->code == ERR_INTERNAL)
 		return LOG_LEVEL_ERROR;
+	/* health checks come every few seconds; their 503 is an answer, not a fault */
 	if (rq->route != NULL && rq->route->always)
-		return LOG_LEVEL_DEBUG;         /* health checks come every few seconds */
-	return LOG_LEVEL_INFO;
+		return LOG_LEVEL_DEBUG;
+	return rq->status >= 500 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO;
 }
 
 static void

@@ -130,6 +130,18 @@ def test_without_a_model_nothing_is_healthy(start_stack):
     assert code == 503 and body["services"]["openai"]["status"] == "disabled"
 
 
+def test_what_a_look_finds_is_no_error_of_the_request(start_stack):
+    """It would be one for error tracking at each look of who polls."""
+    stack = start_stack(upstream=None, BAKAME_ENV="development", OPENAI_API_KEY=None)
+
+    def counted(path):
+        return f'bakame_requests_total{{route="{path}",status="503"}}' in stack.get("/metrics").read().decode()
+    for path in ("/api/health", "/api/health/ready"):
+        assert stack.get(path).status == 503
+        wait_until(lambda: counted(path), what="the end of the request")
+    assert not [line for line in stack.worker.log() if line["level"] == "error"]
+
+
 def test_a_look_does_not_trip_a_breaker(start_stack, models, redis):
     """Of breakers that the first failure would open."""
     stack = start_stack(upstream=models, REDIS_URL=redis.url, BREAKER_REDIS="1/60", BREAKER_OPENAI="1/60")
