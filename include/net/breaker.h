@@ -48,7 +48,7 @@ struct breaker *breaker_get(const char *name, int failures, int64_t reset_ms);
    its BREAKER_... setting gives; other names have those of a tool.  NULL when it is set to off. */
 struct breaker *breaker_of(const char *service);
 
-/* Make all of that table, so that the operator sees them before their first use. */
+/* Make all of that table, so that the operator sees them before their first use; close those that are set to off now. */
 void breakers_start(void);
 
 /* May an attempt start?  False while open; *retry_ms_r then says for how long (at least 1).

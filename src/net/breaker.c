@@ -15,8 +15,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "config/config.h"
 #include "runtime/shm.h"
@@ -190,8 +192,16 @@ breaker_of(const char *service)
 void
 breakers_start(void)
 {
-	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
-		(void)breaker_of(services[i].name);
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+		struct breaker *left;
+
+		if (breaker_of(services[i].name) != NULL)
+			continue;
+		/* off: as it was before that nobody would close it, and all who look would see it open for ever */
+		left = breaker_find(services[i].name);
+		if (left != NULL)
+			breaker_reset(left, clock_ms(CLOCK_MONOTONIC));
+	}
 }
 
 /* Say, once per host, what the one who changed the word has done. */

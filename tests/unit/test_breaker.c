@@ -333,6 +333,29 @@ thresholds_are_settings(void **state)
 	config_unload();
 }
 
+static void
+one_that_is_off_does_not_stay_open(void **state)
+{
+	struct breaker *b;
+
+	(void)state;
+	setenv("BAKAME_ENV", "development", 1);
+	assert_int_equal(config_load(stderr), 0);
+	breakers_start();
+	b = breaker_find("news");
+	for (int i = 0; i < FAILURES; i++)
+		attempt(b, NOW_MS, BREAKER_FAILED);
+	breakers_start();
+	assert_int_equal(breaker_state(b), BREAKER_OPEN);
+	config_unload();
+	setenv("BREAKER_NEWS", "off", 1);
+	assert_int_equal(config_load(stderr), 0);
+	breakers_start();
+	assert_int_equal(breaker_state(b), BREAKER_CLOSED);
+	unsetenv("BREAKER_NEWS");
+	config_unload();
+}
+
 /* ---- several processes ---- */
 
 /* What the probers share; all wait at the gate for a round to begin. */
@@ -483,6 +506,7 @@ main(void)
 	    T(the_operator_sees_them),
 	    T(a_full_table_gives_none),
 	    T(thresholds_are_settings),
+	    T(one_that_is_off_does_not_stay_open),
 	    T(of_several_processes_exactly_one_probes),
 	    T(of_several_processes_each_gets_the_same_one),
 	    T(a_probe_whose_worker_was_killed_makes_room),
