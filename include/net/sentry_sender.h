@@ -3,7 +3,8 @@
  *
  * A fiber of its own takes one envelope after the other.  What the server asks for by 429,
  * Retry-After and X-Sentry-Rate-Limits is kept; events of that time are dropped, as the
- * protocol has it (develop.sentry.dev/sdk/foundations/transport/rate-limiting).  A server that is away is tried again after a growing pause, while the spool fills and then drops.
+ * protocol has it (develop.sentry.dev/sdk/foundations/transport/rate-limiting).  A server that is away is tried again after a growing pause, while the spool fills and then drops;
+ * once the breaker "sentry" is open, by one of all workers of the host.
  */
 #ifndef NET_SENTRY_SENDER_H
 #define NET_SENTRY_SENDER_H

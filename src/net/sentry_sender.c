@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config/dsn.h"
+#include "net/breaker.h"
 #include "net/http_client.h"
 #include "runtime/fiber.h"
 #include "runtime/loop.h"
@@ -104,14 +105,44 @@ tell_back(void)
 	sender.away = false;
 }
 
+/* Wait until the breaker lets us try; -1 when the program ends before. */
+static int
+await_leave(struct breaker *breaker, struct breaker_pass *pass_r)
+{
+	int64_t retry_ms;
+
+	while (!breaker_allow(breaker, loop_now_ms(), &retry_ms, pass_r))
+		if (fiber_sleep(retry_ms, NULL) == -1)
+			return -1;
+	return 0;
+}
+
+static void
+report(struct breaker *breaker, const struct breaker_pass *pass, long status, const struct err *err)
+{
+	if (status > 0 && status < 500)
+		breaker_report(breaker, pass, loop_now_ms(), BREAKER_OK);
+	else if (fiber_cancelled(fiber_self()) != FIBER_GO_ON)
+		breaker_report(breaker, pass, loop_now_ms(), BREAKER_UNKNOWN);
+	else
+		breaker_report_failure(breaker, pass, loop_now_ms(), status == -1 ? err->message : NULL);
+}
+
 /* Sent, or given up. */
 static const char *
 deliver(const char *text, size_t len)
 {
-	for (int tries = 1;; tries++) {
-		struct err err = {0};
-		long status = sentry_send(text, len, &err);
+	struct breaker *breaker = breaker_of("sentry");
 
+	for (int tries = 1;; tries++) {
+		struct breaker_pass pass;
+		struct err err = {0};
+		long status;
+
+		if (await_leave(breaker, &pass) == -1)
+			return "result=\"failed\"";
+		status = sentry_send(text, len, &err);
+		report(breaker, &pass, status, &err);
 		if (status >= 200 && status < 300) {
 			tell_back();
 			sender.pause_ms = 0;

@@ -121,6 +121,19 @@ def test_a_tracker_that_is_away_costs_nothing_but_the_event(start_stack, model):
     hold.close()
 
 
+def test_its_breaker_leaves_a_tracker_alone_and_closes_when_it_is_back(start_stack, start_tracker, model):
+    tracker = start_tracker(503, 503, 503)
+    stack = start_stack(workers=2, SENTRY_DSN=tracker.dsn, BREAKER_SENTRY="3/1")
+
+    def told(words):
+        return words in stack.get("/metrics").read().decode()
+    fail_once(stack, model)
+    wait_until(lambda: told('bakame_breaker_transitions_total{service="sentry",to="open"} 1'), what="an open breaker")
+    fail_once(stack, model)
+    tracker.wait_events(4)
+    wait_until(lambda: told('bakame_breaker_state{service="sentry"} 0'), what="a closed one")
+
+
 def test_without_a_dsn_the_log_has_it(stack, model):
     request_id = fail_once(stack, model)
     assert any(line["level"] == "error" for line in stack.log_lines(request_id))
