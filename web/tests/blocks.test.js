@@ -70,3 +70,16 @@ test("dollars are money where no formula hugs them", () => {
   assert.equal(shown(lex("So $a<b$ and \\(c\\).")), '<p>So <span class="math">a&lt;b</span> and <span class="math">c</span>.</p>\n');
   assert.equal(shown(lex("\\[\na\n\\]")), '<p><span class="math math-display">a</span></p>\n');
 });
+
+test("what is nested without end is shown as it was written", () => {
+  for (const text of ["> ".repeat(20_000), "1. ".repeat(20_000), `${"> ".repeat(20_000)}and [so](https://a.example) on`]) {
+    const tokens = lex(text);
+    assert.equal(tokens.map(({ raw }) => raw).join(""), text);
+    assert.doesNotMatch(shown(tokens), /<(?!\/?p\b)/);
+  }
+});
+
+// marked 15 needs five minutes for it
+test("what only looks like Markdown is read as well", { timeout: 120_000 }, () => {
+  assert.equal(shown(lex("[a](".repeat(12_000))), `<p>${"[a](".repeat(12_000)}</p>\n`);
+});

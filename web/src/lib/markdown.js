@@ -14,12 +14,14 @@ const HEADING_MAX = 6;
 const OWN_PICTURE = /^\/api\/upload\/[\w-]+$/;
 const LINE_BREAK = /^<br\s*\/?>$/i;
 
+const asWritten = (text) => `<p class="raw">${escapeHtml(text.trimEnd())}</p>\n`;
+
 const marked = new Marked({
   gfm: true,
   renderer: {
     html({ text, block }) {
       if (block) {
-        return `<p class="raw">${escapeHtml(text.trimEnd())}</p>\n`;
+        return asWritten(text);
       }
       return LINE_BREAK.test(text.trim()) ? "<br>" : escapeHtml(text);
     },
@@ -41,13 +43,22 @@ const marked = new Marked({
 
 marked.use({ extensions: mathSyntax });
 
-/* marked's tokens of a text without CR; what each was made of (`raw`), joined, is the text. */
-export const lex = (text) => marked.lexer(text);
+/* Thousands of quotations within each other exhaust the stack of what reads them: they are shown as they were written. */
+function unlessTooDeep(attempt, otherwise) {
+  try {
+    return attempt();
+  } catch {
+    return otherwise();
+  }
+}
 
-export const htmlOf = (token) => marked.parser([token]);
+/* marked's tokens of a text without CR; what each was made of (`raw`), joined, is the text. */
+export const lex = (text) => unlessTooDeep(() => marked.lexer(text), () => [{ type: "html", block: true, raw: text, text }]);
+
+export const htmlOf = (token) => unlessTooDeep(() => marked.parser([token]), () => asWritten(token.raw));
 
 /* The inside of an item of a list: as marked writes it, without the <li> around. */
 export function itemHtml(item) {
-  return marked.parser([{ type: "list", ordered: false, start: "", loose: item.loose, items: [item], raw: item.raw }])
-    .trim().replace(/^<ul>\s*<li>/, "").replace(/<\/li>\s*<\/ul>$/, "").trimEnd();
+  return unlessTooDeep(() => marked.parser([{ type: "list", ordered: false, start: "", loose: item.loose, items: [item], raw: item.raw }])
+    .trim().replace(/^<ul>\s*<li>/, "").replace(/<\/li>\s*<\/ul>$/, "").trimEnd(), () => asWritten(item.raw));
 }
