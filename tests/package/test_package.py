@@ -74,7 +74,8 @@ def commands_of(title):
     return [re.sub(r"\s+# .*", "", line).strip() for line in lines]
 
 
-@pytest.mark.parametrize("title", ["By package", "By make", "NGINX", "Apache, mod_proxy_fcgi", "Apache, mod_fcgid", "spawn-fcgi, without systemd"])
+@pytest.mark.parametrize("title", ["By package", "By make", "NGINX", "Apache, mod_proxy_fcgi", "Apache, mod_fcgid", "spawn-fcgi, without systemd",
+                                   "Accounts, history, files", "A new version"])
 def test_ten_commands_are_enough(title):
     assert 1 <= len(commands_of(title)) <= 10
 

@@ -137,6 +137,21 @@ def test_all_are_stopped_and_the_next_request_starts_one(machine):
     machine.machine.do("start", "bakame@2")
 
 
+def test_a_host_is_taken_out_of_service(machine, model):
+    """As doc/scaling.md says: with its socket, else whoever asks next, as a balancer does, starts a worker."""
+    script, exchange = live_stream(machine, model)
+    machine.machine.do("--no-block", "stop", "bakame.socket", "bakame.target")
+    wait_until(lambda: machine.ask("/api/health/ready") in (502, 503), SECONDS, "that it is out of service")
+    assert_ends_whole(script, exchange)
+    for number in (1, 2):
+        wait_until(lambda: machine.machine.show(f"bakame@{number}", "ActiveState") == "inactive", SECONDS, "the end of a worker")
+    assert machine.ask("/api/health/ready") == 502         # the front's: nobody is there
+    assert machine.machine.show("bakame@1", "ActiveState") == "inactive"
+    machine.machine.do("start", "bakame.target")
+    wait_until(machine.answers, SECONDS, "an answer")
+    wait_until(lambda: machine.machine.show("bakame@2", "SubState") == "running", SECONDS, "the other worker")
+
+
 def test_settings_with_a_fault_keep_it_trying_and_the_socket_there(machine):
     machine.machine.write_settings(machine.env_text() + "MAX_STREAMS=many\n")
     machine.machine.systemctl("restart", "bakame@1", "bakame@2")
