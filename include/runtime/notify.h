@@ -8,15 +8,17 @@
 #define RUNTIME_NOTIFY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/mem.h"
 
 /* Is there somebody who wants to know? */
 bool notify_wanted(void);
 
-/* Requests are taken from now on; no more are. */
+/* Requests are taken from now on; no more are, and the end comes within so many seconds: a supervisor whose own time
+   is shorter than that waits for it. */
 void notify_ready(void);
-void notify_stopping(void);
+void notify_stopping(int64_t at_most_secs);
 
 /* One line for people. */
 void notify_status(const char *fmt, ...) PRINTF_LIKE(1, 2);

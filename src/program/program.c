@@ -32,6 +32,8 @@
 
 #define TICK_MS 1000
 #define LAST_EVENTS_MS 2000
+/* What streams that were ended still store, and the last events. */
+#define AFTER_DRAIN_SECS 15
 
 static uv_timer_t timer;
 static uv_signal_t signals[3];
@@ -112,7 +114,7 @@ signal_cb(uv_signal_t *handle, int number)
 	if (draining)
 		return;
 	draining = true;
-	notify_stopping();
+	notify_stopping(config()->drain_secs + AFTER_DRAIN_SECS);
 	drain(number);
 }
 

@@ -1,6 +1,7 @@
 /* notify.c - see runtime/notify.h */
 #include "runtime/notify.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -50,9 +51,12 @@ notify_ready(void)
 }
 
 void
-notify_stopping(void)
+notify_stopping(int64_t at_most_secs)
 {
-	say("STOPPING=1");
+	char text[64];
+
+	snprintf(text, sizeof(text), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRId64 "000000", at_most_secs);
+	say(text);
 }
 
 void

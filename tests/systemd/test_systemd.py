@@ -2,6 +2,7 @@
 import base64
 import re
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -215,6 +216,17 @@ def test_a_worker_that_is_stuck_is_replaced(boot_machine):
     wait_until(lambda: stack.machine.main_pid(2) not in ("0", pid), SECONDS, "another worker")
     wait_until(lambda: "watchdog" in stack.machine.inside("journalctl", "--no-pager", "-o", "cat").stdout.lower(), SECONDS, "a word of it")
     stack.assert_serves()
+
+
+def test_a_worker_drains_for_as_long_as_its_settings_say(boot_machine, model):
+    """DRAIN_SECONDS alone says how long: the unit's own time is shorter here, and does not end it."""
+    stack = boot_machine(drop_in="TimeoutStopSec=2")
+    script, exchange = live_stream(stack, model)
+    stack.machine.do("--no-block", "stop", "bakame.socket", "bakame.target")
+    wait_until(lambda: stack.ask("/api/health/ready") == 502, SECONDS, "that it ends")
+    time.sleep(6)                                           # longer than the unit's
+    assert_ends_whole(script, exchange)
+    wait_until(lambda: "inactive" in {stack.machine.show(f"bakame@{i}", "ActiveState") for i in (1, 2)}, SECONDS, "the end of a worker")
 
 
 def test_a_machine_starts_before_its_redis_and_its_database(boot_machine):

@@ -77,10 +77,10 @@ each_thing_is_one_message(void **state)
 	(void)state;
 	notify_ready();
 	notify_status("%d streams", 7);
-	notify_stopping();
+	notify_stopping(45);
 	assert_told("READY=1");
 	assert_told("STATUS=7 streams");
-	assert_told("STOPPING=1");
+	assert_told("STOPPING=1\nEXTEND_TIMEOUT_USEC=45000000");
 	assert_told(NULL);
 }
 
