@@ -25,6 +25,7 @@ static struct {
 	const char *service;
 	const char *version;
 	struct fiber *fiber;
+	bool sending;
 	bool stopping;
 	bool away;                      /* told once */
 } sender;
@@ -50,10 +51,19 @@ post(const struct buffer *batch, int64_t timeout_ms, struct err *err)
 
 	if (http == NULL)
 		return -1;
-	if (http_wait_status(http, deadline, err) == HTTP_READY) {
+	switch (http_wait_status(http, deadline, err)) {
+	case HTTP_READY:
 		status = http_status(http);
 		if (http_read_all(http, ANSWER_MAX_BYTES, deadline, &text, &len, err) == 0)
 			free(text);
+		break;
+	case HTTP_TIMEOUT:
+		err_set(err, ERR_UPSTREAM_TIMEOUT, "The answer did not arrive in time.");
+		break;
+	case HTTP_END:
+	case HTTP_FAILED:
+	case HTTP_CANCELLED:
+		break;
 	}
 	http_close(&http);
 	return status;
@@ -94,8 +104,11 @@ sender_main(void *arg)
 	struct err err;
 
 	(void)arg;
-	while (!sender.stopping && fiber_sleep(EVERY_MS, &err) == 0)
+	while (!sender.stopping && fiber_sleep(EVERY_MS, &err) == 0) {
+		sender.sending = true;
 		send_waiting(ANSWER_TIMEOUT_MS);
+		sender.sending = false;
+	}
 	sender.fiber = NULL;
 }
 
@@ -113,11 +126,17 @@ otlp_sender_start(const char *endpoint, const char *service, const char *version
 void
 otlp_sender_stop(void)
 {
+	int64_t deadline = loop_now_ms() + LAST_TIMEOUT_MS;
+
 	if (sender.fiber == NULL)
 		return;
 	sender.stopping = true;
-	fiber_cancel(sender.fiber, FIBER_DRAINING);
 	fiber_mask_begin();
+	/* what is on its way has as long as what is left */
+	while (sender.sending && loop_now_ms() < deadline)
+		(void)!fiber_sleep(1, NULL);
+	if (sender.fiber != NULL)
+		fiber_cancel(sender.fiber, FIBER_DRAINING);
 	while (sender.fiber != NULL)
 		(void)!fiber_sleep(1, NULL);
 	send_waiting(LAST_TIMEOUT_MS);

@@ -1,11 +1,22 @@
 """A trace goes on through us: traceparent is passed to the model, spans go to a collector."""
 import signal
+import time
 
+import pytest
+
+from collector import Collector
 from script import reply
 from stack import wait_until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
+
+
+@pytest.fixture
+def slow_collector():
+    server = Collector()
+    yield server
+    server.close()
 
 
 def spans_of(batches):
@@ -64,6 +75,32 @@ def test_the_last_spans_go_out_before_the_end(start_stack, model, collector):
         assert "the collector takes no spans" in stack.worker.stderr()
         return False
     wait_until(told, what="the last spans")
+
+
+def test_spans_on_their_way_at_the_end_arrive(start_stack, model, slow_collector):
+    """If the collector takes them within a second, for which the end waits."""
+    def arrived():
+        slow_collector.go.clear()
+        slow_collector.batches.clear()
+        stack = start_stack(OTEL_EXPORTER_OTLP_ENDPOINT=slow_collector.address)
+        stack.chat(model.script(reply())).read()
+        wait_until(lambda: slow_collector.batches, what="spans on their way")
+        stack.worker.signal(signal.SIGTERM)
+        wait_until(lambda: "draining" in stack.worker.stderr(), what="the end's beginning")
+        time.sleep(0.3)         # it has begun to end
+        slow_collector.go.set()
+        stack.worker.wait(60)
+        return "the collector takes no spans" not in stack.worker.stderr()
+    wait_until(arrived, what="an end without a loss")
+
+
+def test_a_collector_that_hangs_is_told_once_and_why(start_stack, model, slow_collector):
+    slow_collector.go.clear()
+    stack = start_stack(OTEL_EXPORTER_OTLP_ENDPOINT=slow_collector.address)
+    stack.chat(model.script(reply())).read()
+    wait_until(lambda: "the collector takes no spans" in stack.worker.stderr(), what="a line that says so")
+    (told,) = [line for line in stack.worker.log() if line["message"] == "the collector takes no spans"]
+    assert told["reason"] == "The answer did not arrive in time."
 
 
 def test_a_collector_that_is_away_costs_nothing(start_stack, model):
