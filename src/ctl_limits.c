@@ -1,16 +1,12 @@
 /* ctl_limits.c - bakamectl limits: how much of a limit is used, in Redis and on this host; forgetting it */
 #include "ctl_limits.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "config/config.h"
 #include "guard/limit_redis.h"
@@ -69,20 +65,6 @@ ask_redis(void *arg)
 	return EX_OK;
 }
 
-/* Made by the workers, and theirs: who only looks does not make it. */
-static bool
-workers_have_memory(void)
-{
-	int fd = shm_open(config()->shm_name, O_RDWR, 0);
-
-	if (fd == -1) {
-		printf("this host  nothing: %s: %s\n", config()->shm_name, strerror(errno));
-		return false;
-	}
-	close(fd);
-	return true;
-}
-
 static void
 ask_host(const struct job *job)
 {
@@ -103,8 +85,11 @@ ask_both(struct job *job)
 	struct err err;
 	int status = EX_OK;
 
-	if (workers_have_memory() && shm_start(config()->shm_name, &err) == 0)
+	/* who only looks does not make it; nor may root open what is another's as if to make it: proc(5), protected_regular */
+	if (shm_attach(config()->shm_name, &err) == 0)
 		ask_host(job);
+	else
+		printf("this host  nothing: %s\n", err.message);
 	if (config_has(FEATURE_REDIS)) {
 		http_client_start(1);
 		redis_start();

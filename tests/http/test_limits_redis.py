@@ -320,6 +320,16 @@ def test_bakamectl_shows_a_limit_and_forgets_it(limited, start_redis):
     assert away.returncode == 69 and away.stdout.startswith(f"this host  {LIMIT} of")
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="who gives something away is root")
+def test_bakamectl_shows_root_what_workers_of_another_user_count(limited, start_redis):
+    """Where fs.protected_regular is on, as in Debian, root may not open it as if to make it."""
+    stack = limited(start_redis().url)
+    assert_exact(stack)
+    os.chown("/dev/shm" + stack.settings["SHM_NAME"], 65534, -1)
+    shown = bakamectl(stack, "g:192.0.2.1")
+    assert shown.stdout.startswith(f"this host  {LIMIT} of"), shown
+
+
 def test_bakamectl_makes_no_memory_of_its_own():
     name = f"/bakame-test-nobody-{os.getpid()}"
     shown = subprocess.run([CONTROL_PROGRAM, "limits", "g:192.0.2.1"], capture_output=True, text=True, timeout=180,
