@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from machine import Unavailable
+from papers import commands_of
 from stack import wait_until
 from tree_machine import TreeMachine
 from worker import BUILD, CONTROL_PROGRAM, PROGRAM, has_sanitizers
 
 pytestmark = [pytest.mark.limit(4 * 1800), pytest.mark.xdist_group("package")]
-CHECKOUT = Path(__file__).resolve().parents[2]
 HARDENED = ("Position Independent Executable", "Stack protected", "Fortify Source functions", "Read-only relocations",
             "Immediate binding")
 
@@ -63,15 +63,6 @@ def test_what_is_packaged_is_hardened(package):
     tree, _changes, _deb = package
     for program in ("usr/bin/bakamectl", "usr/libexec/bakame/bakame-fcgi", "usr/libexec/bakame/bakame-jobs"):
         assert_hardened(tree / "debian/bakame" / program)
-
-
-def commands_of(title):
-    """The commands of one section of INSTALL, one each."""
-    text = (CHECKOUT / "INSTALL").read_text()
-    section = re.search(rf"^{re.escape(title)}\n-+\n(.*?)(?=^\S[^\n]*\n-+\n|\Z)", text, re.M | re.S).group(1)
-    first = re.search(r"(?:^    .*\n)+", section, re.M).group(0)
-    lines = re.sub(r"\\\n\s*", "", first).splitlines()
-    return [re.sub(r"\s+# .*", "", line).strip() for line in lines]
 
 
 @pytest.mark.parametrize("title", ["By package", "By make", "NGINX", "Apache, mod_proxy_fcgi", "Apache, mod_fcgid", "spawn-fcgi, without systemd",
