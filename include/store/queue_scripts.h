@@ -18,6 +18,9 @@
 /* Where consumers are told that there is something to do. */
 #define QUEUE_CHANNEL "bakame:queue"
 
+/* No job is put off for longer. */
+#define QUEUE_PAUSE_MAX_MS 1200000
+
 enum queue_script {
 	QUEUE_ADD,
 	QUEUE_BUSY,

@@ -143,6 +143,8 @@ with_jitter(int64_t ms)
 	return ms - ms / 4 + (int64_t)randombytes_uniform((uint32_t)(ms / 2 + 1));
 }
 
+_Static_assert(RETRY_MAX_MS + RETRY_MAX_MS / 4 < QUEUE_PAUSE_MAX_MS, "with_jitter() of the longest pause");
+
 static int64_t
 pause_after(int times, int64_t most_ms)
 {

@@ -10,6 +10,10 @@
 
 #define TAG "{bakame:queue}:"
 
+/* A number in Lua. */
+#define TEXT_OF(macro) TEXT_OF_(macro)
+#define TEXT_OF_(macro) #macro
+
 /* Times are Redis' own, and no age is negative though its clock be put back.  `ready` lets a job run; `step_aside` lets
    go of a job's place in its group, and the next run; `let_go` takes an entry out of the stream, and says whether it was
    this consumer's still. */
@@ -88,11 +92,15 @@ static const char busy_source[] = PRELUDE "return redis.call('LLEN', list_of(ARG
 
 /* consumer, how many, claim what was idle for so many ms (0: do not), most losses, most dead letters:
    {{entry, id, kind, key, payload, tries, postponed, age in s}, ...}, number of jobs that died now, ms until one is to be tried again or -1.
-   First come those whose time has come, and those of consumers that have not been heard of; a job that
-   was lost with its consumer too often may have killed it. */
+   First come those whose time has come or, the clock having been put back, is further away than any is put off, and
+   those of consumers that have not been heard of; a job that was lost with its consumer too often may have killed it. */
 static const char take_source[] =
     PRELUDE "local consumer, most = ARGV[1], tonumber(ARGV[2])\n"
             "local due = redis.call('ZRANGEBYSCORE', DELAYED, '-inf', now, 'LIMIT', 0, 100)\n"
+            "local too_far = now + " TEXT_OF(QUEUE_PAUSE_MAX_MS) "\n"
+            "for _, id in ipairs(redis.call('ZRANGEBYSCORE', DELAYED, too_far, '+inf', 'LIMIT', 0, 100)) do\n"
+            "  due[#due + 1] = id\n"
+            "end\n"
             "for _, id in ipairs(due) do\n"
             "  redis.call('ZREM', DELAYED, id)\n"
             "  if is_there(id) then ready(id) end\n"

@@ -252,6 +252,16 @@ def test_a_clock_that_is_put_back_keeps_no_job_from_being_done(queue):
     wait_until(lambda: queue.effects() == set(keys) and queue.left() == 0, what="all of them to be done")
 
 
+def test_a_clock_that_is_put_back_keeps_no_job_from_being_tried_again(make_queue):
+    queue = make_queue(JOBS_RETRY_MS=60000)
+    queue.add(("fail", "once", None, 1))
+    queue.start()
+    wait_until(lambda: queue.stats()["delayed"] == 1)
+    (job,) = queue.redis.command("ZRANGE", "{bakame:queue}:delayed", 0, -1)
+    queue.redis.command("ZINCRBY", "{bakame:queue}:delayed", 3_600_000, job)
+    wait_until(lambda: queue.effects() == {"once"}, what="the second try")
+
+
 def test_a_large_payload_arrives_whole(queue):
     payload = "0" * 1_000_000 + "7"
     queue.add(("slow", "large", None, payload))
