@@ -32,6 +32,10 @@ int guard_address(struct request *rq, struct err *err);
    and for the account's name (letters' case aside), known or not. */
 int guard_sign_in(struct request *rq, const char *account, struct err *err);
 
+/* After that, when `account` was found under the name `known`: where the two are one to the database only, the limit holds
+   for the known name, too.  The headers do not tell of it. */
+int guard_sign_in_known(const char *account, const char *known, struct err *err);
+
 /* One of the limits that a request is under. */
 struct guard_limit {
 	char key[LIMIT_KEY_BYTES];

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "config/config.h"
@@ -156,4 +157,20 @@ guard_sign_in(struct request *rq, const char *account, struct err *err)
 	identity_address_key(limits[0].key, "s", rq->remote_addr);
 	account_key(limits[1].key, account);
 	return guard_count(rq, limits, sizeof(limits) / sizeof(limits[0]), err);
+}
+
+int
+guard_sign_in_known(const char *account, const char *known, struct err *err)
+{
+	struct guard_limit limit = {.limit = {config()->rate_limit_sign_in.count, config()->rate_limit_sign_in.secs},
+	                            .whom = "signing in to one account"};
+	char asked[LIMIT_KEY_BYTES];
+	struct limit_decision d;
+
+	account_key(asked, account);
+	account_key(limit.key, known);
+	if (strcmp(asked, limit.key) == 0)
+		return 0;
+	limiter_hit(limit.key, limit.limit, &d);
+	return d.admitted ? 0 : refuse(&limit, &d, err);
 }

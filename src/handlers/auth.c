@@ -155,7 +155,7 @@ handle_login(struct request *rq, struct err *err)
 	if (strlen(c.password) > PASSWORD_MAX_BYTES)
 		return err_set(err, ERR_INVALID_REQUEST, "password must have at most %d bytes.", PASSWORD_MAX_BYTES);
 	found = people_find(rq->arena, c.email, &person, err);
-	if (found == -1)
+	if (found == -1 || (found == 1 && guard_sign_in_known(c.email, person.email, err) == -1))
 		return -1;
 	/* whoever is not there takes as long as whoever is */
 	fits = password_verify(c.password, found == 1 ? person.password_hash : NULL, err);

@@ -1,6 +1,7 @@
 """Accounts of our own: a whole life, sessions that rotate, keys, and what must not work."""
 import contextlib
 import ctypes
+import json
 import os
 import re
 import subprocess
@@ -355,6 +356,20 @@ def test_tries_are_throttled_by_address_and_by_account(start_stack, database):
     assert attempt("192.0.2.2").status == 429                               # the account's own limit
     assert attempt("192.0.2.3", wrong.replace(b"ada", b"ADA")).status == 429
     assert attempt("192.0.2.3", wrong.replace(b"ada", b"eve")).status == 401
+
+
+def test_an_account_has_one_limit_however_its_name_is_written(start_stack, database):
+    """To PostgreSQL the Kelvin sign is a large k, and a large i may have its dot."""
+    stack = start_stack(**settings(database, RATE_LIMIT_SIGN_IN="4/3600"))
+    Person(stack, "kiki@example.org").sign_up()
+
+    def attempt(number, name):
+        body = json.dumps({"email": f"{name}@example.org", "password": "not this one"}).encode()
+        with stack.fastcgi() as connection:
+            return connection.ask("POST", "/api/auth/login", body=body, CONTENT_TYPE="application/json",
+                                  REMOTE_ADDR=f"192.0.2.{number}").status
+    names = ["kiki", "\u212aiki", "ki\u212ai", "\u212ai\u212ai", "k\u0130ki"]
+    assert [attempt(number, name) for number, name in enumerate(names)] == [401, 401, 401, 429, 429]
 
 
 def test_with_sign_up_closed_only_the_operator_makes_accounts(start_stack, database):
