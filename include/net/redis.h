@@ -22,6 +22,9 @@
 
 enum redis_type { REDIS_NIL, REDIS_INTEGER, REDIS_STRING, REDIS_ARRAY };
 
+/* A reply that has more is none: the connection is dropped. */
+#define REDIS_REPLY_MAX_BYTES ((size_t)2 * 1024 * 1024)
+
 /* A reply; lives in the arena given. */
 struct redis_value {
 	enum redis_type type;

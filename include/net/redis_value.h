@@ -10,8 +10,7 @@
 
 #include "net/redis.h"
 
-/* Bounds of one reply; past them the connection is dropped. */
-#define REDIS_REPLY_MAX_BYTES ((size_t)2 * 1024 * 1024)
+/* With REDIS_REPLY_MAX_BYTES the bounds of one reply; past them the connection is dropped. */
 #define REDIS_REPLY_DEPTH_MAX 8
 
 /* What watches the replies of one connection.  Lives as long as the context. */

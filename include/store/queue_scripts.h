@@ -18,6 +18,9 @@
 /* Where consumers are told that there is something to do. */
 #define QUEUE_CHANNEL "bakame:queue"
 
+/* Of payloads that are taken at a time: the one that goes past it is the last, for an answer has a bound. */
+#define QUEUE_TAKE_BYTES 900000
+
 /* No job is put off for longer. */
 #define QUEUE_PAUSE_MAX_MS 1200000
 

@@ -270,6 +270,15 @@ def test_a_large_payload_arrives_whole(queue):
     assert queue.effects() == {"large"}
 
 
+def test_large_payloads_are_taken_no_more_at_a_time_than_fit_into_an_answer(queue):
+    keys = names(6)
+    assert queue.add(*jobs("slow", keys, payload="0" * 900_000))[0] == len(keys)
+    consumer = queue.start()
+    queue.wait_done()
+    assert queue.effects() == set(keys)
+    assert not consumer.log("the queue cannot be read; trying again")
+
+
 def test_something_of_another_type_under_its_keys_stops_the_queue_but_not_the_program(queue):
     queue.redis.command("SET", "{bakame:queue}:ready", "something else")
     added, _, refused, _ = queue.add(*jobs("count", ["one"]))
