@@ -43,7 +43,8 @@
 #include "telemetry/log.h"
 
 #define QUEUE_TRIES_MAX 5
-#define QUEUE_PAYLOAD_MAX_BYTES ((size_t)1024 * 1024)
+/* A request of the largest size, and what is told of its messages besides. */
+#define QUEUE_PAYLOAD_MAX_BYTES ((size_t)1024 * 1024 + 65536)
 #define QUEUE_DONE_SECS 604800LL              /* a week */
 #define QUEUE_AWAY_SECS 86400LL                /* a day */
 #define QUEUE_DEAD_MAX 10000

@@ -127,6 +127,35 @@ add_job(struct arena *a, const char *kind, const char *conversation_id, const ch
 	return rc == -1 ? -1 : 0;
 }
 
+/* The same, each without its text where that is the content: else a large one would be too large. */
+static struct json_object *
+without_texts(struct json_object *messages)
+{
+	struct json_object *all = json_object_new_array();
+
+	for (size_t i = 0; i < json_object_array_length(messages); i++) {
+		struct json_object *message = json_object_array_get_idx(messages, i), *one = json_object_new_object();
+		bool twice = json_object_is_type(json_object_object_get(message, "content"), json_type_string);
+
+		json_object_object_foreach(message, name, value)
+			if (!twice || strcmp(name, "text") != 0)
+				json_object_object_add(one, name, json_object_get(value));
+		json_object_array_add(all, one);
+	}
+	return all;
+}
+
+static void
+add_texts(struct json_object *messages)
+{
+	for (size_t i = 0; messages != NULL && i < json_object_array_length(messages); i++) {
+		struct json_object *message = json_object_array_get_idx(messages, i);
+
+		if (!json_object_object_get_ex(message, "text", NULL))
+			json_object_object_add(message, "text", json_object_get(json_object_object_get(message, "content")));
+	}
+}
+
 static int
 queue_begin(struct arena *a, const struct turns_begin *t, struct err *err)
 {
@@ -141,7 +170,7 @@ queue_begin(struct arena *a, const struct turns_begin *t, struct err *err)
 	json_object_object_add(payload, "follows", json_object_new_boolean(t->follows));
 	add_text(payload, "parent_id", t->parent_id);
 	json_object_object_add(payload, "at_us", json_object_new_int64(t->at_us));
-	json_object_object_add(payload, "messages", json_object_get(t->messages));
+	json_object_object_add(payload, "messages", without_texts(t->messages));
 	/* to answer anew there is nothing to store */
 	rc = first == NULL ? 0 : add_job(a, "store_turn", t->conversation_id, json_member_text(first, "id"), payload, err);
 	json_object_put(payload);
@@ -259,6 +288,7 @@ turns_run_begin(const struct job *job, struct err *err)
 
 	if (p == NULL)
 		return -1;
+	add_texts(json_member(p, "messages", json_type_array));
 	rc = store_begin(job->arena,
 	                 &(struct turns_begin){
 	                     .user_id = json_member_text(p, "user_id"),

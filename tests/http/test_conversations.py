@@ -396,6 +396,27 @@ def test_an_answer_whose_question_is_not_kept_is_not_kept_either(tmp_path, start
         redis.stop()
 
 
+def test_a_message_of_any_size_waits_for_the_database(tmp_path, start_stack, database, cluster, model):
+    redis = RedisServer(tmp_path / "redis")
+    try:
+        stack = start_stack(**settings(database, REDIS_URL=redis.url, REDIS_TIMEOUT_MS=30000, BREAKER_DATABASE="off"))
+        ada = somebody(stack, "large")
+        psql(cluster.url("postgres"), f"alter database {database.name} set default_transaction_read_only = on")
+        database.kill_backends()
+        large = "Muraho. " * 130_000            # nearly as much as a request may have
+        assert answered(ada, large)["queued"] is True
+        psql(cluster.url("postgres"), f"alter database {database.name} reset default_transaction_read_only")
+        database.kill_backends()
+        queue = Queue(tmp_path, redis, DATABASE_URL=database.url, OPENAI_BASE_URL=model.base_url, OPENAI_API_KEY="sk-test")
+        queue.start(program=JOBS_PROGRAM)
+        queue.wait_done()
+        queue.close()
+        assert database.rows("select role, length(text), content #>> '{}' = text from messages order by seq")[0] == [
+            "user", str(len(large)), "t"]
+    finally:
+        redis.stop()
+
+
 def test_what_waits_for_the_database_goes_with_its_person(tmp_path, start_stack, database, cluster, model):
     """Whom the database does not know may be one of Supabase who was never here; but not one who was erased since."""
     redis = RedisServer(tmp_path / "redis")
