@@ -76,7 +76,8 @@ write_crash(struct crash *c, int number, const siginfo_t *info)
 	void *frames[FRAMES_MAX];
 
 	c->signal = number;
-	c->address = (uint64_t)(uintptr_t)info->si_addr;
+	/* of a fault; what somebody sent, as abort() does, has the sender there: sigaction(2) */
+	c->address = info->si_code > 0 ? (uint64_t)(uintptr_t)info->si_addr : 0;
 	c->base = (uint64_t)(uintptr_t)__executable_start;
 	c->end = (uint64_t)(uintptr_t)etext;
 	for (size_t i = 0; i < PROGRAM_BYTES - 1 && own_program[i] != '\0'; i++)

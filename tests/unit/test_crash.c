@@ -105,6 +105,18 @@ one_that_dies_while_it_writes_is_told_too(void **state)
 		expect_told(crash_in_child(true));
 }
 
+/* What raise() and abort() send has in its place who sent it. */
+static void
+an_address_is_one_or_none(void **state)
+{
+	char text[4000];
+
+	(void)state;
+	crash_in_child(false);
+	report(text, sizeof(text));
+	assert_non_null(strstr(text, " address=0x0 "));
+}
+
 static int
 start(void **state)
 {
@@ -128,6 +140,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(each_crash_is_told_once, start, stop),
 	    cmocka_unit_test_setup_teardown(one_that_dies_while_it_writes_is_told_too, start, stop),
+	    cmocka_unit_test_setup_teardown(an_address_is_one_or_none, start, stop),
 	};
 
 #ifdef __SANITIZE_ADDRESS__
