@@ -3,7 +3,7 @@
  * all workers of the host for HEALTH_SHARED_MS, so that who polls cannot load it.
  *
  * A look never trips a breaker, but shows its state: open is unhealthy and half-open degraded, without a
- * further look.
+ * further look.  Why a look failed is logged, when the one before it had not.
  */
 #ifndef HANDLERS_HEALTH_PROBE_H
 #define HANDLERS_HEALTH_PROBE_H

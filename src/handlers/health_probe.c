@@ -14,6 +14,7 @@
 #include "runtime/fiber.h"
 #include "runtime/loop.h"
 #include "runtime/shm.h"
+#include "telemetry/log.h"
 
 #define PROBE_MS 2000
 /* An answer that took longer is one, but not as it should be. */
@@ -36,6 +37,8 @@ struct shared {
 
 struct probe {
 	enum health_service service;
+	bool failed;                            /* it was asked, and *err says why not */
+	struct err err;
 	struct health *health;
 	struct fiber *waiter;
 	unsigned *running;
@@ -70,13 +73,12 @@ ask(enum health_service service, struct arena *a, int64_t deadline_ms, struct er
 }
 
 static enum health_status
-look_at(enum health_service service, int32_t *latency_ms_r)
+look_at(enum health_service service, int32_t *latency_ms_r, bool *failed_r, struct err *err)
 {
 	struct breaker *breaker = breaker_find(services[service].breaker);
 	enum breaker_state state = breaker != NULL ? breaker_state(breaker) : BREAKER_CLOSED;
 	int64_t began = loop_now_ms();
 	struct arena *a;
-	struct err err;
 	int rc;
 
 	*latency_ms_r = 0;
@@ -87,9 +89,10 @@ look_at(enum health_service service, int32_t *latency_ms_r)
 	if (state == BREAKER_HALF_OPEN)
 		return HEALTH_DEGRADED;
 	a = arena_new(ARENA_BYTES);
-	rc = ask(service, a, began + PROBE_MS, &err);
+	rc = ask(service, a, began + PROBE_MS, err);
 	arena_free(&a);
 	*latency_ms_r = (int32_t)(loop_now_ms() - began);
+	*failed_r = rc == -1;
 	if (rc == -1)
 		return HEALTH_UNHEALTHY;
 	/* open, but somebody may try: nobody has yet */
@@ -99,28 +102,41 @@ look_at(enum health_service service, int32_t *latency_ms_r)
 static void
 probe_main(void *arg)
 {
-	const struct probe *p = arg;
+	struct probe *p = arg;
 
 	p->health->services[p->service].status =
-	    look_at(p->service, &p->health->services[p->service].latency_ms);
+	    look_at(p->service, &p->health->services[p->service].latency_ms, &p->failed, &p->err);
 	if (--*p->running == 0)
 		fiber_wake(p->waiter);
 }
 
-/* Look at all of them, side by side.  To its end even if the client leaves: others wait for it, too. */
+/* Once, and not at each look: nobody may have asked it for anything else. */
 static void
-look(struct health *h)
+tell_failure(const struct probe *p, const struct health *before)
+{
+	if (p->failed && (before == NULL || before->services[p->service].status != HEALTH_UNHEALTHY))
+		LOG_WARN(&log_root, "a health check failed", LOG_STR("service", services[p->service].breaker),
+		         LOG_STR("reason", p->err.message), LOG_STR("cause", p->err.cause));
+}
+
+/* Look at all of them, side by side.  To its end even if the client leaves: others wait for it, too.  `before` is the
+   last result, or NULL. */
+static void
+look(struct health *h, const struct health *before)
 {
 	struct probe probes[HEALTH_SERVICES];
 	unsigned running = HEALTH_SERVICES;
 
 	fiber_mask_begin();
 	for (unsigned i = 0; i < HEALTH_SERVICES; i++) {
-		probes[i] = (struct probe){(enum health_service)i, h, fiber_self(), &running};
+		probes[i] = (struct probe){
+		    .service = (enum health_service)i, .health = h, .waiter = fiber_self(), .running = &running};
 		fiber_spawn(probe_main, &probes[i]);
 	}
 	while (running > 0)
 		(void)!fiber_wait(FIBER_NO_DEADLINE);
+	for (unsigned i = 0; i < HEALTH_SERVICES; i++)
+		tell_failure(&probes[i], before);
 	fiber_mask_end();
 }
 
@@ -180,11 +196,12 @@ void
 health_look(struct health *h)
 {
 	struct shared *s = shared();
+	struct health before;
 	struct err err;
 
 	while (!read_result(s, HEALTH_SHARED_MS, h)) {
 		if (take_turn(s)) {
-			look(h);
+			look(h, read_result(s, INT64_MAX, &before) ? &before : NULL);
 			write_result(s, h);
 			atomic_store(&s->looking_since_ms, 0);
 			return;

@@ -113,6 +113,22 @@ def test_a_model_that_refuses_is_unhealthy(start_stack, models, answer):
     assert code == 503 and body["status"] == "unhealthy" and body["services"]["openai"]["status"] == "unhealthy"
 
 
+def test_why_a_look_found_it_unhealthy_is_in_the_log_once(start_stack, models):
+    """The doctor sends people there, who may have asked it nothing else yet."""
+    models.status = 401
+    stack = start_stack(upstream=models)
+
+    def told():
+        return [(line["level"], line["service"], line["cause"]) for line in stack.worker.log() if line["message"] == "a health check failed"]
+    wait_until(lambda: health(stack) and models.count >= 2, what="a second look")
+    assert told() == [("warn", "openai", "status 401 of GET /models")]
+    models.status = 200
+    found(stack, openai="healthy")
+    models.status = 403
+    found(stack, openai="unhealthy")
+    assert told()[1:] == [("warn", "openai", "status 403 of GET /models")]
+
+
 def test_a_server_without_a_list_of_models_is_healthy(start_stack, models):
     models.status = 404
     assert found(start_stack(upstream=models), openai="healthy")[0] == 200
