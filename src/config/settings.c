@@ -236,7 +236,8 @@ const struct setting settings[] = {
 		.unit = "milliseconds",
 		.fallback = "300000",
 		.example = "300000",
-		.doc = "Longest wait for a whole answer that is not streamed.",
+		.doc = "Longest wait for a whole answer that is not streamed.  The shipped fronts wait for 300 s themselves "
+		       "(fastcgi_read_timeout, timeout of ProxySet, FcgidIOTimeout): longer has to be said there too.",
 	},
 	{
 		.name = "OPENAI_SILENCE_MS",
