@@ -25,9 +25,17 @@ struct list {
 	const struct list *inner;       /* the list "messages" that each element has, or NULL */
 };
 
+/* Of rows that may be large a page has as many as these characters hold, and one at least. */
+#define PAGE_CHARS "1000000"
+#define FITTING_SQL(columns, chars, rows, key)                                                                         \
+	"select " key ", " columns " from (select r.*, sum(" chars ") over w as chars, row_number() over w as place"        \
+	" from (" rows ") r window w as (order by " key ")) n where place = 1 or chars <= " PAGE_CHARS " order by " key
+
 static const struct list messages = {
-    .sql = "select seq, to_jsonb(m) - array['user_id', 'conversation_id', 'search'] from messages m"
-           " where conversation_id = $2::uuid and seq > $1::bigint order by seq limit 20",
+    .sql = FITTING_SQL("to_jsonb(n) - array['user_id', 'conversation_id', 'search', 'chars', 'place']",
+                       "length(content::text) + length(text) + coalesce(length(tools::text), 0)",
+                       "select * from messages where conversation_id = $2::uuid and seq > $1::bigint order by seq limit 20",
+                       "seq"),
     .first_key = "-1",
 };
 static const struct list conversations = {
@@ -37,8 +45,8 @@ static const struct list conversations = {
     .inner = &messages,
 };
 static const struct list uploads = {
-    .sql = "select id, to_jsonb(f) - array['user_id', 'storage', 'storage_key'] from uploads f"
-           " where user_id = $2::uuid and id > $1::uuid order by id limit 10",
+    .sql = FITTING_SQL("to_jsonb(n) - array['user_id', 'storage', 'storage_key', 'chars', 'place']", "coalesce(length(text), 0)",
+                       "select * from uploads where user_id = $2::uuid and id > $1::uuid order by id limit 10", "id"),
     .first_key = NO_ID,
 };
 static const struct list usage = {

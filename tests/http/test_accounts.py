@@ -9,9 +9,11 @@ import threading
 
 import pytest
 
+import fcgi
 from contract import assert_error, assert_retry_after
 from people import COOKIE, PASSWORD, Person, settings
 from stack import Stack, wait_until
+from worker import has_sanitizers
 
 NASTY = """'; drop table users; -- " \\ $1 %s {{7*7}} <script> Ç𝒳 ' or '1'='1"""
 
@@ -449,3 +451,38 @@ def test_the_export_has_all_of_ones_own_and_nothing_of_others(start_stack, datab
     assert [message["content"] for message in talk["messages"]] == [f"Muraho {n}" for n in range(1, 46)]
     text = str(everything)
     assert eve.user["id"] not in text and "Eve" not in text and "hash" not in text
+
+
+LARGE = {
+    "messages": "insert into conversations (user_id) select id from users; insert into messages (id, conversation_id, user_id, role, "
+                "content, text) select gen_random_uuid(), c.id, c.user_id, 'user', to_jsonb(t), t from conversations c, "
+                "generate_series(1, 12), repeat('Muraho ', 140000) t",
+    "files": "insert into uploads (id, user_id, name, type, size, sha256, storage, storage_key, text, stored_at) select "
+             "gen_random_uuid(), u.id, 'x.txt', 'text/plain', 1, repeat('0', 64), 'directory', 'x', repeat('Muraho ', 140000), now() "
+             "from users u, generate_series(1, 12)",
+}
+
+
+@pytest.mark.parametrize("what", LARGE)
+def test_an_export_costs_a_worker_little_however_large_things_are(start_stack, database, what):
+    """Who reads it slowly could else have a worker hold 40 MiB by each request."""
+    if has_sanitizers():
+        return          # whose own memory is more than that
+    stack = start_stack(**settings(database))
+    ada = Person(stack).sign_up()
+    database.sql(LARGE[what])
+    before = stack.worker.memory()
+    connections = [stack.fastcgi() for _ in range(5)]
+    for connection in connections:
+        connection.send(fcgi.request(fcgi.params_of("GET", "/api/auth/export", HTTP_AUTHORIZATION=f"Bearer {ada.token}")))
+    # who has the beginning of it waits for room for more
+    parts = [connection.read_stdout(b"\r\n\r\n") for connection in connections][:1]
+    each = (stack.worker.memory() - before) / len(connections)
+    print(f"{each / 2 ** 20:.1f} MiB an export")
+    for connection in connections[1:]:
+        connection.close()
+    assert each < 8 << 20
+    while (record := connections[0].read_record())[0] != fcgi.END_REQUEST:
+        parts.append(record[1])
+    everything = json.loads(b"".join(parts).partition(b"\r\n\r\n")[2])
+    assert len(everything["uploads"]) + sum(len(talk["messages"]) for talk in everything["conversations"]) == 12
