@@ -7,10 +7,11 @@
 
 const SHELL = "bakame-shell";
 
+/* There may be no room left, which is no reason to keep anybody from what has come. */
 async function keep(request, response) {
   if (response.ok) {
-    const cache = await caches.open(SHELL);
-    await cache.put(request, response.clone());
+    const copy = response.clone();
+    await caches.open(SHELL).then((cache) => cache.put(request, copy)).catch(() => {});
   }
   return response;
 }
