@@ -176,3 +176,35 @@ test("a large conversation is cut by bytes, but never the question itself", () =
   assert.deepEqual(messagesToSend(large, 10), [large[2]]);
   assert.deepEqual(messagesToSend(large, 7000), large);
 });
+
+test("what came while the tab slept is read, however long that was", async () => {
+  const { now } = Date;
+  const { setTimeout: plan } = globalThis;
+  let late;
+  let stream;
+  const waits = new Promise((resolve) => {
+    globalThis.setTimeout = (run, ms, ...more) => {
+      late = run;
+      resolve();
+      return plan(run, ms, ...more);
+    };
+  });
+  const fetch = async (url, { signal }) => new Response(new ReadableStream({
+    start(controller) {
+      stream = controller;
+      signal.addEventListener("abort", () => controller.error(signal.reason));
+    },
+  }));
+  try {
+    const answer = askModel({ messages: QUESTION }, { fetch });
+    await waits;
+    Date.now = () => now() + 3_600_000;
+    late();             // the timers run first
+    stream.enqueue(new TextEncoder().encode(words("All of it", "stop") + event("[DONE]")));
+    stream.close();
+    assert.deepEqual(await answer, { finishReason: "stop" });
+  } finally {
+    Date.now = now;
+    globalThis.setTimeout = plan;
+  }
+});

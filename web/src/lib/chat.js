@@ -158,12 +158,21 @@ function parseChunk(data) {
   }
 }
 
+/* A timer that is late by more than this was not running: the tab slept. */
+const SLEPT_MS = 5000;
+
+/* What came while the tab slept is read after its timers ran: so a sleep is no silence. */
 function createWatchdog(ms, onSilence) {
-  let timer = setTimeout(onSilence, ms);
+  let timer = 0;
+  function start() {
+    const dueAt = Date.now() + ms;
+    timer = setTimeout(() => (Date.now() - dueAt > SLEPT_MS ? start() : onSilence()), ms);
+  }
+  start();
   return {
     restart() {
       clearTimeout(timer);
-      timer = setTimeout(onSilence, ms);
+      start();
     },
     cancel() {
       clearTimeout(timer);
