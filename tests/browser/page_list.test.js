@@ -1,7 +1,9 @@
 // The conversations of who is signed in.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { api, ask, draft, eventually, inPage, isPhone, look, named, openMenu, refused, saved, t, texts, whenReady } from './pages.js';
+import {
+  CUT, api, ask, cutOff, draft, eventually, inPage, isPhone, look, named, notes, openMenu, refused, saved, t, texts, told, whenReady,
+} from './pages.js';
 
 const ADA = { email: 'ada@example.org', name: 'Ada' };
 const CONVERSATIONS = ['Weather in Kigali', 'A letter', 'The budget'];
@@ -149,3 +151,14 @@ test('list: the menu of a conversation, and on a phone the list that slides in',
   await eventually(() => texts(page, 'assistant'), ['The budget it is.']);
   assert.equal(await page.locator('#sidebar').evaluate(({ inert }) => inert), isPhone());
 }, { ...signedIn, runs: 4 }));
+
+test('list: what is typed is kept for each conversation where the browser keeps nothing', inPage(async (page) => {
+  await openOne(page, 'A letter');
+  await page.fill('#draft', 'before');
+  await page.evaluate(() => { Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }; });
+  await page.fill('#draft', 'for the letter');
+  await openOne(page, 'The budget');
+  await eventually(() => draft(page), '');
+  await openOne(page, 'A letter');
+  await eventually(() => draft(page), 'for the letter');
+}, { ...signedIn, once: true }));
