@@ -1,7 +1,7 @@
 // Who the person is: sign up, sign in, the account's page, and a session that ends.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { api, ask, draft, eventually, inPage, look, named, openMenu, problem, refused, saved, t, texts, told, whenReady } from './pages.js';
+import { HANG, api, ask, draft, eventually, inPage, look, named, openMenu, problem, refused, saved, t, texts, told, whenReady } from './pages.js';
 
 const ADA = { email: 'ada@example.org', password: 'a good long password', name: 'Ada' };
 const fill = (page, key, text) => page.getByLabel(t(key), { exact: true }).fill(text);
@@ -183,3 +183,21 @@ test('session: one that cannot be renewed is told, and what was typed is kept', 
   await page.click('#send');
   await eventually(() => texts(page, 'assistant'), ['This is an answer.']);
 }, { as: ADA, faults: refused }));
+
+test('account: who presses twice while the server thinks asks once', inPage(async (page, _, user) => {
+  await eventually(() => api.asked('/api/auth/keys', 'GET').length, 1);
+  await fill(page, 'keys.name', 'my laptop');
+  api.slow('/api/auth/keys', 'made');
+  await named(page, 'button', t('keys.make')).dblclick();
+  await eventually(() => api.asked('/api/auth/keys', 'POST').length > 0, true);
+  await fill(page, 'password.current', ADA.password);
+  await fill(page, 'password.new', 'another good password');
+  api.slow('/api/auth/password', 'changed');
+  await named(page, 'button', t('password.change')).dblclick();
+  await eventually(() => api.asked('/api/auth/password').length > 0, true);
+  api.open('changed');
+  await page.locator('.notice', { hasText: t('password.changed') }).waitFor();
+  api.open('made');
+  await page.locator('.secret').waitFor();
+  assert.deepEqual([api.asked('/api/auth/password').length, user.keys.length], [1, 1]);
+}, { at: '#/account', as: ADA, once: true }));

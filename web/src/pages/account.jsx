@@ -17,6 +17,20 @@ import { PASSWORD_MIN, PasswordField } from "./sign.jsx";
 
 const complain = (error) => notify(explain(error), { kind: "warn" });
 
+/* [is it under way, run(event)] of what a form does, once however often somebody presses. */
+function useOnce(act) {
+  const [isBusy, setBusy] = useState(false);
+  const run = async (event) => {
+    event.preventDefault();
+    if (!isBusy) {
+      setBusy(true);
+      await act();
+      setBusy(false);
+    }
+  };
+  return [isBusy, run];
+}
+
 function Section({ title, children }) {
   return <section class="section"><h2>{title}</h2>{children}</section>;
 }
@@ -38,8 +52,7 @@ function Password() {
   const [fields, setFields] = useState(empty);
   const [fault, setFault] = useState("");
   const set = (name) => (event) => setFields({ ...fields, [name]: event.currentTarget.value });
-  const submit = async (event) => {
-    event.preventDefault();
+  const [isBusy, submit] = useOnce(async () => {
     setFault("");
     try {
       await call("POST", "/api/auth/password", { current: fields.current, new: fields.next }, { inSession: false });
@@ -48,7 +61,7 @@ function Password() {
     } catch (error) {
       setFault(error.status === 401 || error.status === 403 ? t("password.wrong") : explain(error));
     }
-  };
+  });
   return (
     <Section title={t("password")}>
       <form class="fields" onSubmit={submit}>
@@ -56,7 +69,7 @@ function Password() {
         <PasswordField label={t("password.current")} autocomplete="current-password" value={fields.current} onInput={set("current")} error={fault} />
         <PasswordField label={t("password.new")} autocomplete="new-password" minLength={PASSWORD_MIN} value={fields.next} onInput={set("next")}
           hint={t("sign.passwordHint", { count: PASSWORD_MIN })} />
-        <p><button type="submit" class="button">{t("password.change")}</button></p>
+        <p><button type="submit" class="button" disabled={isBusy}>{t("password.change")}</button></p>
       </form>
     </Section>
   );
@@ -106,8 +119,7 @@ function Keys() {
   const [made, setMade] = useState(null);
   const load = () => call("GET", "/api/auth/keys").then((answer) => { setKeys(answer.keys); setFailure(null); }, setFailure);
   useEffect(() => { load(); }, []);
-  const submit = async (event) => {
-    event.preventDefault();
+  const [isBusy, submit] = useOnce(async () => {
     try {
       const answer = await call("POST", "/api/auth/keys", { name: name.trim() });
       setMade(answer);
@@ -116,7 +128,7 @@ function Keys() {
     } catch (error) {
       complain(error);
     }
-  };
+  });
   return (
     <Section title={t("keys")}>
       <p class="hint">{t("keys.hint")}</p>
@@ -125,7 +137,7 @@ function Keys() {
       {keys?.length > 0 && <ul class="keys">{keys.map((item) => <KeyRow key={item.id} item={item} onRevoked={load} />)}</ul>}
       <form class="inline-form" onSubmit={submit}>
         <Field label={t("keys.name")} value={name} maxLength={100} required onInput={(event) => setName(event.currentTarget.value)} />
-        <button type="submit" class="button" disabled={name.trim() === ""}><Icon name="key" />{t("keys.make")}</button>
+        <button type="submit" class="button" disabled={isBusy || name.trim() === ""}><Icon name="key" />{t("keys.make")}</button>
       </form>
       {made && <NewKey made={made} onClose={() => setMade(null)} />}
     </Section>
@@ -157,8 +169,7 @@ function Erase() {
   const [isAsking, setAsking] = useState(false);
   const [typed, setTyped] = useState("");
   const { email } = user.value;
-  const erase = async (event) => {
-    event.preventDefault();
+  const [isBusy, erase] = useOnce(async () => {
     try {
       await call("DELETE", "/api/auth/me");
       setAsking(false);
@@ -171,7 +182,7 @@ function Erase() {
     } catch (error) {
       complain(error);
     }
-  };
+  });
   return (
     <Section title={t("erase")}>
       <p class="hint">{t("erase.hint")}</p>
@@ -183,7 +194,7 @@ function Erase() {
             <Field label={t("erase.type", { email })} value={typed} onInput={(event) => setTyped(event.currentTarget.value)} autocomplete="off" autocapitalize="none" spellcheck={false} />
             <p class="dialog-actions">
               <button type="button" class="button" onClick={() => setAsking(false)}>{t("cancel")}</button>
-              <button type="submit" class="button danger" disabled={typed.trim().toLowerCase() !== email.toLowerCase()}>{t("erase.do")}</button>
+              <button type="submit" class="button danger" disabled={isBusy || typed.trim().toLowerCase() !== email.toLowerCase()}>{t("erase.do")}</button>
             </p>
           </form>
         </Dialog>
