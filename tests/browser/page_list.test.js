@@ -162,3 +162,19 @@ test('list: what is typed is kept for each conversation where the browser keeps 
   await openOne(page, 'A letter');
   await eventually(() => draft(page), 'for the letter');
 }, { ...signedIn, once: true }));
+
+test('list: what is deleted in one window, and brought back, is not deleted by another that opens', inPage(async (page, context, user) => {
+  await choose(page, 'A letter', 'conversation.delete');
+  await eventually(() => titles(page), ['Weather in Kigali', 'The budget']);
+  const other = await context.newPage();
+  await other.clock.install();
+  await other.goto(api.url);
+  await eventually(() => titles(other), ['Weather in Kigali', 'The budget']);
+  await named(page, 'button', t('undo')).click();
+  await eventually(() => titles(page), CONVERSATIONS);
+  await other.clock.fastForward(600_000);
+  await ask(other, 'Later than that');
+  await eventually(() => texts(other, 'assistant'), ['This is an answer.']);
+  assert.deepEqual(api.asked('/api/conversations/', 'DELETE'), []);
+  assert.equal(user.conversations.size, 4);
+}, { ...signedIn, once: true }));

@@ -11,6 +11,7 @@ import { onUserChange, user } from "./session.js";
 
 const PAGE = 30;
 const SEARCH_PAUSE_MS = 250;
+const MADE_GOOD_AFTER_MS = 30_000;
 
 export const list = signal({ items: [], next: null, loading: false, failed: false });
 export const query = signal("");
@@ -120,7 +121,8 @@ async function deleteNow(id, { keepalive = false, onFail = () => {} } = {}) {
 }
 
 /* It is gone from the list at once, and from the server when nobody wanted it back.  Should the page be left before,
-   and the browser let nothing out any more, that is made good when it is opened again. */
+   and the browser let nothing out any more, that is made good when it is opened again: after a while, for another
+   window may be where it is still wanted back. */
 export function remove(id, onFail) {
   const stay = () => setLeaving([...leaving.value].filter((one) => one !== id));
   const now = () => deleteNow(id, { keepalive: true });
@@ -133,12 +135,20 @@ export function remove(id, onFail) {
   });
 }
 
+let leavingTimer = 0;
+
+function makeGood(ids) {
+  const still = new Set(lasting.get("leaving") ?? []);
+  ids.filter((id) => still.has(id)).forEach((id) => deleteNow(id));
+}
+
 onUserChange((who) => {
   query.value = "";
   list.value = { items: [], next: null, loading: false, failed: false };
   if (who) {
     leaving.value = new Set(lasting.get("leaving") ?? []);
-    leaving.value.forEach((id) => deleteNow(id));
+    clearTimeout(leavingTimer);
+    leavingTimer = setTimeout(makeGood, MADE_GOOD_AFTER_MS, [...leaving.value]);
     refreshList();
   }
 });
