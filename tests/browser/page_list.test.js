@@ -152,6 +152,34 @@ test('list: the menu of a conversation, and on a phone the list that slides in',
   assert.equal(await page.locator('#sidebar').evaluate(({ inert }) => inert), isPhone());
 }, { ...signedIn, runs: 4 }));
 
+test('list: nothing is sent into a conversation that could not be opened', inPage(async (page, _, user) => {
+  api.fail('/api/conversations/', { status: 503, type: 'service_unavailable', message: 'Not now.' });
+  await openOne(page, 'A letter');
+  await page.locator('main .failure button').waitFor();
+  await page.fill('#draft', 'Go on');
+  assert.ok(await page.isDisabled('#send'));
+  await page.locator('main .failure button').click();
+  await eventually(() => texts(page, 'assistant'), ['A letter it is.']);
+  assert.equal(await draft(page), 'Go on');
+  await page.click('#send');
+  await eventually(() => texts(page, 'assistant'), ['A letter it is.', 'This is an answer.']);
+  assert.equal(api.chats()[0].parent_id, [...user.conversations.values()][1].messages[1].id);
+}, { ...signedIn, faults: refused }));
+
+test('list: until it is known who asks, the conversation that the address names is waited for', inPage(async (page, _, user) => {
+  const [, { id }] = user.conversations.values();
+  await page.evaluate((hash) => { location.hash = hash; }, `#/c/${id}`);
+  await eventually(() => texts(page, 'assistant'), ['A letter it is.']);
+  api.slow('/api/auth/me', 'known');
+  await page.reload();
+  await page.locator('main .spinner').waitFor();
+  await page.fill('#draft', 'for the letter');
+  assert.ok(await page.isDisabled('#send'));
+  api.open('known');
+  await eventually(() => texts(page, 'assistant'), ['A letter it is.']);
+  assert.equal(await draft(page), 'for the letter');
+}, signedIn));
+
 test('list: what is typed is kept for each conversation where the browser keeps nothing', inPage(async (page) => {
   await openOne(page, 'A letter');
   await page.fill('#draft', 'before');

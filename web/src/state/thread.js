@@ -27,7 +27,7 @@ const KEPT_MAX_CHARS = 1_500_000;
 let serial = 0;
 
 function createThread(id = null) {
-  return { id, tree: createTree(), version: signal(0), turn: signal(null), loading: signal(false), failure: signal(null), isUnnamed: false };
+  return { id, tree: createTree(), version: signal(0), turn: signal(null), loading: signal(false), failure: signal(null), isUnnamed: false, isUnopened: false };
 }
 
 export const thread = signal(createThread());
@@ -139,7 +139,7 @@ async function fetchInto(which, id) {
 }
 
 export async function open(id) {
-  if (thread.value.id === id) {
+  if (thread.value.id === id && !thread.value.isUnopened) {
     return;
   }
   if (writing.has(id)) {
@@ -190,9 +190,14 @@ export function followRoute() {
   }
 }
 
+/* Before it is known who asks: what the address names is opened then. */
 export function startThread() {
-  const first = createThread();
-  if (!user.value) {
+  const { name, part } = route.value;
+  const isNamed = name === "c" && part !== "";
+  const first = createThread(isNamed ? part : null);
+  first.isUnopened = isNamed;
+  first.loading.value = isNamed;
+  if (!isNamed) {
     reviveGuest(first);
   }
   show(first);

@@ -121,7 +121,7 @@ function fit(box) {
   box.style.height = `${box.scrollHeight + borders}px`;
 }
 
-const cannotSend = () => secondsLeft.value > 0 || isSending() || thread.value.loading.value;
+const cannotSend = () => secondsLeft.value > 0 || isSending() || thread.value.loading.value || thread.value.failure.value !== null;
 
 function submit() {
   const text = draft.value.trim();
