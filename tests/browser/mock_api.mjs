@@ -61,6 +61,7 @@ class MockApi {
     this.model = 'mock-model';
     this.accounts = true;
     this.message_ids = true;
+    this.keeps = true;          // turns; else neither the database nor Redis is there
     this.usage = [];
     this.usage_users = [];
     this.services = {};

@@ -235,12 +235,13 @@ export function createRoutes(api) {
     const user = userOf(call, false);
     const body = bodyOf(call);
     if (!Array.isArray(body.messages) || body.messages.length === 0) throw new Refusal(400, 'invalid_request', 'messages: must be an array');
-    const stored = store(user, body);
+    const stored = api.keeps ? store(user, body) : null;
     const { response } = call;
     response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8', 'Cache-Control': 'no-cache, no-transform' });
     const send = (value) => response.write(`data: ${typeof value === 'string' ? value : JSON.stringify(value)}\n\n`);
     const ids = stored && api.message_ids ? { user_message_id: stored.question.id, message_id: stored.answer.id } : {};
-    send(chunkOf({ bakame: { request_id: randomUUID(), ...(stored && { conversation_id: stored.conversation.id }), ...ids } }));
+    const lost = user && !stored ? { conversation_id: body.conversation_id ?? randomUUID(), user_message_id: randomUUID(), message_id: randomUUID(), saved: false } : {};
+    send(chunkOf({ bakame: { request_id: randomUUID(), ...(stored && { conversation_id: stored.conversation.id }), ...ids, ...lost } }));
     const whole = await play(api.answers.shift() ?? ['This is an answer.'], { response, send, stored });
     if (!whole) return;
     send(chunkOf({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }));

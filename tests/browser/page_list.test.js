@@ -191,6 +191,29 @@ test('list: what is typed is kept for each conversation where the browser keeps 
   await eventually(() => draft(page), 'for the letter');
 }, { ...signedIn, once: true }));
 
+test('list: an answer that could not be kept does not end the conversation', inPage(async (page) => {
+  api.keeps = false;
+  await ask(page, 'One');
+  await eventually(() => notes(page), [t('note.unsaved')]);
+  await whenReady(page);
+  api.keeps = true;
+  await ask(page, 'Two');
+  await eventually(() => texts(page, 'assistant'), ['This is an answer.', 'This is an answer.']);
+  const [, chat] = api.chats();
+  assert.deepEqual([chat.conversation_id, chat.messages.map(({ content }) => content)], [undefined, ['One', 'This is an answer.', 'Two']]);
+  await page.waitForURL(/#\/c\/[\w-]+$/);
+}, signedIn));
+
+test('list: nor does one of which only the question was kept', inPage(async (page) => {
+  api.answer('It is lost.', { extras: { saved: false } });
+  await ask(page, 'One');
+  await eventually(() => notes(page), [t('note.unsaved')]);
+  await whenReady(page);
+  await ask(page, 'Two');
+  await eventually(() => texts(page, 'assistant'), ['It is lost.', 'This is an answer.']);
+  assert.deepEqual(api.chats()[1].messages.map(({ content }) => content), ['One', 'It is lost.', 'Two']);
+}, { ...signedIn, once: true }));
+
 test('list: what is deleted in one window, and brought back, is not deleted by another that opens', inPage(async (page, context, user) => {
   await choose(page, 'A letter', 'conversation.delete');
   await eventually(() => titles(page), ['Weather in Kigali', 'The budget']);
@@ -206,3 +229,20 @@ test('list: what is deleted in one window, and brought back, is not deleted by a
   assert.deepEqual(api.asked('/api/conversations/', 'DELETE'), []);
   assert.equal(user.conversations.size, 4);
 }, { ...signedIn, once: true }));
+
+test('list: an answer that the server still writes, for it has not seen that the connection is gone, is gone on from', inPage(async (page, _, user) => {
+  await openOne(page, 'A letter');
+  await page.locator('.assistant').waitFor();
+  api.answer('Half an', { gate: 'cut' }, CUT);
+  await ask(page, 'Tell me');
+  await eventually(() => texts(page, 'assistant'), ['A letter it is.', 'Half an']);
+  api.open('cut');
+  await named(page, 'button', t('continue')).waitFor();
+  api.fail('/api/chat', { status: 404, type: 'not_found', message: 'There is no such message in the conversation (parent_id).' });
+  await named(page, 'button', t('continue')).click();
+  await eventually(() => texts(page, 'assistant'), ['A letter it is.', 'Half an', 'This is an answer.']);
+  const { id, messages } = [...user.conversations.values()][1];
+  const chat = api.chats().at(-1);
+  assert.deepEqual([chat.conversation_id, chat.parent_id, chat.messages],
+    [id, messages[2].id, [{ role: 'assistant', content: 'Half an' }, { role: 'user', content: t('continue.prompt') }]]);
+}, { ...signedIn, faults: [...cutOff, ...refused] }));

@@ -179,6 +179,22 @@ def test_what_was_said_when_the_client_left_is_kept(ada, model):
     assert messages[1]["status"] == "interrupted" and messages[1]["content"] == "Half"
 
 
+def test_what_came_of_an_answer_that_is_still_written_can_be_gone_on_from(ada, model):
+    script = model.script(mock.stream(mock.text("Half"), mock.HANG, finish=False))
+    exchange = ada.bearer("POST", "/api/chat", chat_body(script))
+    told = exchange.next_event()["bakame"]
+    assert exchange.next_text() == "Half"
+    where = {"conversation_id": told["conversation_id"]}
+    assert_error(ada.bearer("POST", "/api/chat", chat_body("Go on.", **where, parent_id=told["message_id"])), "not_found")
+    other = model.script(mock.stream(mock.text("whole")))
+    came = [{"role": "assistant", "content": "Half"}, *chat_body(other)["messages"]]
+    body = {"messages": came, "parent_id": told["user_message_id"], **where}
+    assert text_of(ada.bearer("POST", "/api/chat", body).events()) == "whole"
+    assert [role for role, _ in said(opened(ada, told))] == ["user", "assistant", "user", "assistant"]
+    assert [message["content"] for message in told_to_model(other)][1:] == [content["content"] for content in came]
+    exchange.leave()
+
+
 def test_what_was_said_when_the_worker_ended_is_kept(start_stack, database, model):
     import signal
     stack = start_stack(workers=1, **settings(database, DRAIN_SECONDS=1))

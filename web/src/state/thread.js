@@ -220,12 +220,45 @@ function bodyOf(which, question, again) {
   return { messages: messagesToSend(path.map(({ role, text }) => ({ role, content: text }))), ...extras };
 }
 
+/* The server has not got them, be it both or the answer alone: they can only go along with what comes next. */
+function takeLoss(question, answer, extras) {
+  answer.note.value = { kind: "unsaved" };
+  answer.id = null;
+  if (extras.message_id) {
+    question.id = null;
+  }
+}
+
+/* An answer whose connection broke is not there yet where the server has not noticed, and goes on with it: then what came
+   of it goes along.  null where that cannot be why there is nothing to go on from. */
+function bodyWithParent({ tree }, question, body) {
+  const parent = tree.nodes.get(question.parent);
+  if (body.regenerate || !body.conversation_id || parent?.role !== "assistant" || !parent.note.value || parent.text === "") {
+    return null;
+  }
+  const messages = [{ role: "assistant", content: parent.text }, ...body.messages];
+  return { ...body, messages, parent_id: tree.nodes.get(parent.parent)?.id ?? null };
+}
+
+async function askFrom(which, question, body, options) {
+  try {
+    return await askModel(body, options);
+  } catch (error) {
+    const other = error.status === 404 ? bodyWithParent(which, question, body) : null;
+    if (!other) {
+      throw error;
+    }
+    return askModel(other, options);
+  }
+}
+
 function takeExtras(which, question, answer, extras) {
+  if (extras.saved === false) {
+    takeLoss(question, answer, extras);
+    return;
+  }
   question.id = extras.user_message_id ?? question.id;
   answer.id = extras.message_id ?? answer.id;
-  if (extras.saved === false || extras.stored === false) {
-    answer.note.value = { kind: "unsaved" };
-  }
   if (extras.waiting === "model") {
     answer.isLate.value = true;
   }
@@ -266,7 +299,7 @@ async function answerTo(which, question, { again = false, vain }) {
     writing.set(which.id, which);
   }
   try {
-    const { finishReason } = await askModel(body, {
+    const { finishReason } = await askFrom(which, question, body, {
       signal: mine.signal,
       on: {
         text: (more) => {
