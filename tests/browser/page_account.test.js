@@ -184,6 +184,27 @@ test('session: one that cannot be renewed is told, and what was typed is kept', 
   await eventually(() => texts(page, 'assistant'), ['This is an answer.']);
 }, { as: ADA, faults: refused }));
 
+test('sign up: what a guest said becomes a conversation, and is in no new one', inPage(async (page) => {
+  await ask(page, 'As a guest');
+  await eventually(() => texts(page, 'assistant'), ['This is an answer.']);
+  await whenReady(page);
+  await page.evaluate(() => { location.hash = '#/sign-up'; });
+  await fill(page, 'sign.email', 'ada@example.org');
+  await fill(page, 'sign.password', 'a good long password');
+  await page.keyboard.press('Enter');
+  await page.locator('#draft').waitFor();
+  await ask(page, 'As Ada');
+  await eventually(() => texts(page, 'user'), ['As a guest', 'As Ada']);
+  await whenReady(page);
+  await page.waitForURL(/#\/c\/[\w-]+$/);
+  await page.evaluate(() => { location.hash = '#/'; });
+  await page.locator('#welcome').waitFor();
+  await page.reload();
+  await page.locator('.item-title').first().waitFor({ state: 'attached' });
+  await page.locator('#welcome').waitFor();
+  assert.deepEqual(await texts(page, 'user'), []);
+}));
+
 test('account: who presses twice while the server thinks asks once', inPage(async (page, _, user) => {
   await eventually(() => api.asked('/api/auth/keys', 'GET').length, 1);
   await fill(page, 'keys.name', 'my laptop');

@@ -284,3 +284,30 @@ test('stop: the server is told at once', inPage(async (page) => {
   await eventually(async () => api.asked('/api/chat')[0].gone, true);
   await eventually(() => notes(page), [t('note.stopped')]);
 }));
+
+test('kept: a guest has what was asked, and what came, when the page goes in the middle', inPage(async (page) => {
+  api.answer('Begun', HANG);
+  await ask(page, 'Remember this');
+  await eventually(() => texts(page, 'assistant'), ['Begun']);
+  // A phone takes away what is not looked at, without a word: what is kept by then has to do.
+  assert.deepEqual(await page.evaluate(() => {
+    document.dispatchEvent(new Event('visibilitychange'));
+    return JSON.parse(sessionStorage.getItem('bakame-guest')).messages.map(({ content }) => content);
+  }), ['Remember this', 'Begun']);
+  await page.reload();
+  await eventually(() => texts(page, 'user'), ['Remember this']);
+  await eventually(() => texts(page, 'assistant'), ['Begun']);
+  await eventually(() => notes(page), [t('note.interrupted')]);
+}));
+
+test('kept: and not what a new chat was begun in the middle of', inPage(async (page) => {
+  api.answer('Begun', HANG);
+  await ask(page, 'Forget this');
+  await eventually(() => texts(page, 'assistant'), ['Begun']);
+  await page.click('#new-chat');
+  await page.locator('#welcome').waitFor();
+  await eventually(async () => api.asked('/api/chat')[0].gone, true);
+  await page.reload();
+  await page.locator('#welcome').waitFor();
+  assert.deepEqual(await texts(page, 'user'), []);
+}));

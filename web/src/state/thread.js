@@ -88,11 +88,11 @@ export function turnTo(node, step) {
 /* --- a guest's conversation outlives a reload, but not the window --------------------------- */
 
 function keep(which) {
-  if (which.id !== null || user.value) {
+  if (which.id !== null || user.value || which !== thread.value) {
     return;
   }
-  const messages = [...which.tree.nodes.values()].map(({ key, parent, role, text, tools, note }) =>
-    ({ id: key, parent_id: parent, role, content: text, tools, status: note.value ? "interrupted" : "done" }));
+  const messages = [...which.tree.nodes.values()].map(({ key, parent, role, text, tools, note, status }) =>
+    ({ id: key, parent_id: parent, role, content: text, tools, status: note.value || status.value === "writing" ? "interrupted" : "done" }));
   const kept = JSON.stringify(messages).length <= KEPT_MAX_CHARS ? { messages, leaf: pathOf(which.tree).at(-1)?.key } : null;
   passing.set("guest", messages.length > 0 ? kept : null);
 }
@@ -201,6 +201,7 @@ export function startThread() {
     reviveGuest(first);
   }
   show(first);
+  document.addEventListener("visibilitychange", () => keep(thread.value));      // it may not be shown again
 }
 
 /* --- a turn ---------------------------------------------------------------------------------- */
@@ -267,6 +268,7 @@ function takeExtras(which, question, answer, extras) {
     writing.delete(which.id);
     which.id = id;
     writing.set(id, which);
+    passing.set("guest", null);         // it is the server's now
     touch(id, question.text.slice(0, TITLE_MAX_CHARS));
     if (thread.value === which) {
       renameDraft(id);
@@ -298,6 +300,7 @@ async function answerTo(which, question, { again = false, vain }) {
   if (which.id !== null) {
     writing.set(which.id, which);
   }
+  keep(which);
   try {
     const { finishReason } = await askFrom(which, question, body, {
       signal: mine.signal,
