@@ -214,6 +214,21 @@ test('list: nor does one of which only the question was kept', inPage(async (pag
   assert.deepEqual(api.chats()[1].messages.map(({ content }) => content), ['One', 'It is lost.', 'Two']);
 }, { ...signedIn, once: true }));
 
+test('list: screen readers are told of the conversation that is shown', inPage(async (page) => {
+  const lists = () => api.asked('/api/conversations?').length;
+  await openOne(page, 'A letter');
+  await page.locator('.assistant').waitFor();
+  api.answer({ gate: 'on' }, 'Said elsewhere. And more.');
+  await ask(page, 'Slowly');
+  await page.locator('.waiting').waitFor();
+  await openOne(page, 'The budget');
+  await eventually(() => texts(page, 'assistant'), ['The budget it is.']);
+  const before = lists();
+  api.open('on');
+  await eventually(() => lists() > before, true);       // as after each answer
+  assert.equal(await page.locator('.conversation-frame > [aria-live=polite]').textContent(), '');
+}, { ...signedIn, once: true }));
+
 test('list: what is deleted in one window, and brought back, is not deleted by another that opens', inPage(async (page, context, user) => {
   await choose(page, 'A letter', 'conversation.delete');
   await eventually(() => titles(page), ['Weather in Kigali', 'The budget']);

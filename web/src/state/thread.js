@@ -308,7 +308,9 @@ async function answerTo(which, question, { again = false, vain }) {
         text: (more) => {
           answer.text += more.replaceAll("\r", "");
           answer.grown.value++;
-          teller.told(answer.text);
+          if (which === thread.value) {
+            teller.told(answer.text);
+          }
         },
         tool: (tool) => showTool(answer, tool),
         model: (name) => { isDemo.value = name === DEMO_MODEL; },
@@ -320,7 +322,9 @@ async function answerTo(which, question, { again = false, vain }) {
     endBadly(which, answer, error, vain);
   }
   answer.status.value = "done";
-  teller.end(answer.text, answer.note.value ? "" : t("answer.complete"));
+  if (which === thread.value) {
+    teller.end(answer.text, answer.note.value ? "" : t("answer.complete"));
+  }
   which.turn.value = null;
   writing.delete(which.id);
   changed(which);
