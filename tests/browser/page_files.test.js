@@ -9,6 +9,7 @@ const PICTURE = {
   name: 'dot.png', mimeType: 'image/png',
   buffer: Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mMQ6YnCihiGlgQAWrA+gVUnq+QAAAAASUVORK5CYII=', 'base64'),
 };
+const FILE = { id: '5b0c5d2e-6a3f-4f0e-9f0f-0a1b2c3d4e5f', name: 'notes.txt', type: 'text/plain', size: 10 };
 const choose = (page, ...files) => page.setInputFiles('input[type=file]', files);
 const shown = (page) => page.locator('.attachment .file-name').allInnerTexts();
 const ready = (page) => page.locator('.attachment.ready').count();
@@ -100,3 +101,13 @@ test('files: guests are told that they cannot', inPage(async (page) => {
   await page.locator('.notice', { hasText: t('attach.signIn') }).getByRole('button', { name: t('signIn') }).click();
   await page.locator('.sign').waitFor();
 }));
+
+test('files: a picture of a text that comes with the text is not taken for it', inPage(async (page) => {
+  const isLeft = await page.evaluate(() => {
+    const data = new DataTransfer();
+    data.setData('text/plain', '1\t2');
+    data.items.add(new File(['drawn'], 'image.png', { type: 'image/png' }));
+    return document.getElementById('draft').dispatchEvent(new ClipboardEvent('paste', { bubbles: true, cancelable: true, clipboardData: data }));
+  });
+  assert.deepEqual([isLeft, await shown(page)], [true, []]);    // the browser pastes the text
+}, { ...signedIn, once: true }));

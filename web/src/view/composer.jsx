@@ -176,7 +176,8 @@ export function Composer() {
   useLayoutEffect(() => fit(box.current), [draft.value]);
   useLayoutEffect(() => { if (!isTouched.matches) box.current.focus(); }, [thread.value]);
   const onPaste = (event) => {
-    const files = [...event.clipboardData.files];
+    // Office programs put a picture of the text beside the text.
+    const files = event.clipboardData.types.includes("text/plain") ? [] : [...event.clipboardData.files];
     if (files.length > 0) {
       event.preventDefault();
       takeFiles(files);
