@@ -102,6 +102,70 @@ test('files: guests are told that they cannot', inPage(async (page) => {
   await page.locator('.sign').waitFor();
 }));
 
+test('files: one that is on its way arrives though another conversation is looked at meanwhile', inPage(async (page, _, user) => {
+  const [{ id }] = user.conversations.values();
+  const goTo = (hash) => page.evaluate((to) => { location.hash = to; }, hash);
+  api.slow('/api/upload', 'arrived');
+  await choose(page, TEXT);
+  await page.locator('.attachment progress').waitFor();
+  await page.fill('#draft', 'With a file');
+  await goTo(`#/c/${id}`);
+  await eventually(() => texts(page, 'assistant'), ['Here.']);
+  assert.deepEqual(await shown(page), []);
+  await goTo('#/');
+  await eventually(() => shown(page), ['notes.txt']);
+  await goTo(`#/c/${id}`);
+  await eventually(() => texts(page, 'assistant'), ['Here.']);
+  api.open('arrived');
+  const kept = () => page.evaluate(() => JSON.parse(localStorage.getItem('bakame-draft-new')).files.length);
+  await eventually(kept, 1);
+  await goTo('#/');
+  await eventually(() => ready(page), 1);
+  await page.click('#send');
+  await whenReady(page);
+  assert.deepEqual(api.chats()[0].attachments, [...user.uploads.keys()]);
+}, { ...signedIn, setUp: (user) => api.addConversation(user, 'Another', [['user', 'Where?'], ['assistant', 'Here.']]) }));
+
+test('files: one that did not arrive stays when the message goes without it', inPage(async (page) => {
+  api.fail('/api/upload', { status: 503, type: 'service_unavailable', message: 'Not now.' });
+  await choose(page, TEXT);
+  await page.locator('.attachment.failed').waitFor();
+  await ask(page, 'In a hurry');
+  await eventually(() => texts(page, 'assistant'), ['This is an answer.']);
+  await named(page, 'button', t('attach.again', { name: 'notes.txt' })).click();
+  await eventually(() => ready(page), 1);
+}, { ...signedIn, faults: refused }));
+
+test('files: of a question that was changed in vain they come along, and stay with its first version', inPage(async (page, _, user) => {
+  await page.evaluate((id) => { location.hash = `#/c/${id}`; }, [...user.conversations.keys()][0]);
+  await eventually(() => texts(page, 'assistant'), ['I see.']);
+  const change = async (words) => {
+    await named(page, 'button', t('question.edit')).click();
+    await page.fill('textarea.edit', words);
+    api.fail('/api/chat', { status: 503, type: 'service_unavailable', message: 'Not now.' });
+    await page.locator('.editor button[type=submit]').click();
+    await page.locator('#problem').waitFor();
+    await eventually(() => shown(page), ['notes.txt']);
+  };
+  await change('Look again');
+  assert.equal(await ready(page), 1);
+  await look(page, 'back');
+  await named(page, 'button', t('attach.remove', { name: 'notes.txt' })).click();
+  await eventually(() => shown(page), []);
+  await page.fill('#draft', '');
+  await change('And again');
+  await page.click('#send');
+  await eventually(() => texts(page, 'assistant'), ['I see.', 'This is an answer.']);
+  assert.deepEqual(api.chats().at(-1).attachments, [FILE.id]);
+  assert.deepEqual(api.asked('/api/upload/', 'DELETE'), []);
+}, {
+  ...signedIn, faults: refused,
+  setUp: (user) => {
+    user.uploads.set(FILE.id, FILE);
+    api.addConversation(user, 'With a file', [['user', 'Look', { attachments: [FILE.id] }], ['assistant', 'I see.']]);
+  },
+}));
+
 test('files: a picture of a text that comes with the text is not taken for it', inPage(async (page) => {
   const isLeft = await page.evaluate(() => {
     const data = new DataTransfer();

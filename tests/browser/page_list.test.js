@@ -152,6 +152,25 @@ test('list: the menu of a conversation, and on a phone the list that slides in',
   assert.equal(await page.locator('#sidebar').evaluate(({ inert }) => inert), isPhone());
 }, { ...signedIn, runs: 4 }));
 
+test('list: what was sent in vain while another conversation is looked at waits where it was typed', inPage(async (page) => {
+  await openOne(page, 'A letter');
+  await page.locator('.assistant').waitFor();
+  api.slow('/api/chat', 'refused');
+  api.fail('/api/chat', { status: 503, type: 'service_unavailable', message: 'Not now.' });
+  await ask(page, 'Do not lose this');
+  await openOne(page, 'The budget');
+  await eventually(() => texts(page, 'assistant'), ['The budget it is.']);
+  await page.fill('#draft', 'for the budget');
+  api.open('refused');
+  await page.locator('.notice', { hasText: `A letter: ${told('service_unavailable', 'Not now.')}` }).waitFor();
+  await look(page, 'told');
+  assert.equal(await draft(page), 'for the budget');
+  await openOne(page, 'A letter');
+  await eventually(() => draft(page), 'Do not lose this');
+  await page.click('#send');
+  await eventually(() => texts(page, 'assistant'), ['A letter it is.', 'This is an answer.']);
+}, { ...signedIn, faults: refused }));
+
 test('list: nothing is sent into a conversation that could not be opened', inPage(async (page, _, user) => {
   api.fail('/api/conversations/', { status: 503, type: 'service_unavailable', message: 'Not now.' });
   await openOne(page, 'A letter');
@@ -261,3 +280,17 @@ test('list: an answer that the server still writes, for it has not seen that the
   assert.deepEqual([chat.conversation_id, chat.parent_id, chat.messages],
     [id, messages[2].id, [{ role: 'assistant', content: 'Half an' }, { role: 'user', content: t('continue.prompt') }]]);
 }, { ...signedIn, faults: [...cutOff, ...refused] }));
+
+test('list: what was sent in vain from a new chat waits in the next one', inPage(async (page) => {
+  api.slow('/api/chat', 'refused');
+  api.fail('/api/chat', { status: 503, type: 'service_unavailable', message: 'Not now.' });
+  await ask(page, 'Do not lose this');
+  await openOne(page, 'The budget');
+  await eventually(() => texts(page, 'assistant'), ['The budget it is.']);
+  await page.click('#new-chat');
+  await page.locator('#welcome').waitFor();
+  await page.fill('#draft', 'More');
+  api.open('refused');
+  await eventually(() => draft(page), 'Do not lose this\nMore');
+  await page.locator('.notice', { hasText: `${t('newChat')}: Not now.` }).waitFor();
+}, { ...signedIn, faults: refused, once: true }));

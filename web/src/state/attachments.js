@@ -13,12 +13,41 @@ export const ACCEPTED = ".png,.jpg,.jpeg,.webp,.gif,.pdf,.txt,.md,.csv,.json,.do
 const SIZE_MAX_BYTES = 20 * 1024 * 1024;
 const COUNT_MAX = 10;
 
-/* [{key, name, size, type, file?, status: "sending"|"ready"|"failed", progress, id?, error?}] */
+/* [{key, name, size, type, file?, status: "sending"|"ready"|"failed", progress, id?, error?, isShared?}]; those that are
+   shared belong to a message that was sent before. */
 export const attachments = signal([]);
 let serial = 0;
 
+/* Those of other conversations, by the names that swapAttachments() was given: they go on being sent. */
+const aside = new Map();
+let onArrival = () => {};
+
+/* arrived(name, items) is called when something became of a file of those. */
+export function watchAside(arrived) {
+  onArrival = arrived;
+}
+
 function change(key, members) {
-  attachments.value = attachments.value.map((one) => (one.key === key ? { ...one, ...members } : one));
+  const changed = (items) => items.map((one) => (one.key === key ? { ...one, ...members } : one));
+  const [name, items] = [...aside].find(([, all]) => all.some((one) => one.key === key)) ?? [];
+  if (!items) {
+    attachments.value = changed(attachments.value);
+    return;
+  }
+  aside.set(name, changed(items));
+  if (members.status) {
+    onArrival(name, aside.get(name));
+  }
+}
+
+/* What was typed in one place makes way for that of another, whose files are `kept` unless this window knows better. */
+export function swapAttachments(from, to, kept) {
+  aside.delete(from);
+  if (attachments.value.some(({ status }) => status !== "ready")) {
+    aside.set(from, attachments.value);
+  }
+  attachments.value = aside.get(to) ?? kept;
+  aside.delete(to);
 }
 
 /* A session that is over is renewed, as any call does. */
@@ -76,20 +105,32 @@ export function attach(files) {
 export function detach(item) {
   item.stop?.();
   attachments.value = attachments.value.filter(({ key }) => key !== item.key);
-  if (item.id) {
+  if (item.id && !item.isShared) {
     call("DELETE", `/api/upload/${encodeURIComponent(item.id)}`).catch(() => {});   // the server's own clean-up finds it
   }
 }
 
 export const isSending = () => attachments.value.some(({ status }) => status === "sending");
 
-/* Those that are there, which now belong to the message that is sent. */
+/* Those that are there, which now belong to the message that is sent.  What may yet arrive stays. */
 export function takeAttachments() {
   const taken = attachments.value.filter(({ status }) => status === "ready");
-  attachments.value = [];
+  attachments.value = attachments.value.filter(({ status, canAgain }) => status === "failed" && canAgain);
   return taken;
 }
 
-export function putBack(items) {
-  attachments.value = [...items, ...attachments.value];
+/* Files of a message as they were before it was sent. */
+const untaken = (files) => files.map((file) => ({ ...file, key: `back-${++serial}`, status: "ready", progress: 1 }));
+
+export function putBack(files) {
+  attachments.value = [...untaken(files), ...attachments.value];
+}
+
+/* The same where `kept` are, by the name that swapAttachments() is given; all that are there now. */
+export function putBackAt(name, files, kept) {
+  const all = [...untaken(files), ...(aside.get(name) ?? kept)];
+  if (aside.has(name)) {
+    aside.set(name, all);
+  }
+  return all;
 }

@@ -13,8 +13,9 @@ import { here, rename, route } from "../lib/router.js";
 import { passing } from "../lib/storage.js";
 import { addNode, chooseVersion, createTree, pathOf, removeNode } from "../lib/tree.js";
 import { createTeller } from "./announce.js";
-import { refreshList, touch } from "./conversations.js";
-import { giveBack, openDraft, renameDraft } from "./draft.js";
+import { refreshList, titleOf, touch } from "./conversations.js";
+import { giveBack, giveBackAt, openDraft, renameDraft } from "./draft.js";
+import { notify } from "./notices.js";
 import { clearProblem, explain, showProblem } from "./problem.js";
 import { loadUser, user } from "./session.js";
 
@@ -361,8 +362,20 @@ function afterTurn(which, question) {
   setTimeout(refreshList, TITLE_COMES_AFTER_MS);
 }
 
+/* Who looks at something else finds it where it was typed. */
+function tellVainElsewhere(which, error, text, files) {
+  if (error.kind === "stopped") {
+    return;
+  }
+  if (text !== null) {
+    giveBackAt(which.id, text, files);
+  }
+  notify(`${titleOf(which.id) || which.title || t("newChat")}: ${explain(error)}`, { kind: "warn" });
+}
+
 function tellVain(which, error, text, files) {
   if (thread.value !== which) {
+    tellVainElsewhere(which, error, text, files);
     return;
   }
   if (text !== null) {
@@ -391,7 +404,7 @@ export const stop = () => thread.value.turn.value?.abort();
 
 export const send = (text, files) => ask(pathOf(thread.value.tree).at(-1)?.key ?? null, text, files);
 /* The same question in other words, as a version of its own. */
-export const resend = (question, text) => ask(question.parent, text, question.attachments);
+export const resend = (question, text) => ask(question.parent, text, question.attachments.map((file) => ({ ...file, isShared: true })));
 
 export function regenerate(answer) {
   const which = thread.value;
