@@ -205,6 +205,25 @@ test('sign up: what a guest said becomes a conversation, and is in no new one', 
   assert.deepEqual(await texts(page, 'user'), []);
 }));
 
+test('sign out: other windows show nothing any more either, and what is written for them ends', inPage(async (page, context, user) => {
+  const { id } = api.addConversation(user, 'Mine', [['user', 'Hello'], ['assistant', 'Hello, Ada.']]);
+  const other = await context.newPage();
+  await other.goto(`${api.url}/#/c/${id}`);
+  await eventually(() => texts(other, 'assistant'), ['Hello, Ada.']);
+  api.answer('Begun', HANG);
+  await ask(other, 'A secret');
+  await eventually(() => texts(other, 'assistant'), ['Hello, Ada.', 'Begun']);
+  await other.fill('#draft', 'another secret');
+  await signOut(page);
+  await page.locator('.guest-notice').waitFor();
+  await other.locator('.guest-notice').waitFor();
+  await other.locator('#welcome').waitFor();
+  assert.deepEqual([await texts(other, 'user'), await draft(other)], [[], '']);
+  await eventually(async () => api.asked('/api/chat')[0].gone, true);
+  await other.evaluate((hash) => { location.hash = hash; }, `#/c/${id}`);
+  await other.locator('main .failure').waitFor();
+}, { as: ADA, tolerated: refused }));
+
 test('account: who presses twice while the server thinks asks once', inPage(async (page, _, user) => {
   await eventually(() => api.asked('/api/auth/keys', 'GET').length, 1);
   await fill(page, 'keys.name', 'my laptop');

@@ -8,6 +8,7 @@ import { t } from "../lib/i18n.js";
 import { upload } from "../lib/upload.js";
 import { notify } from "./notices.js";
 import { explain } from "./problem.js";
+import { onLeave } from "./session.js";
 
 export const ACCEPTED = ".png,.jpg,.jpeg,.webp,.gif,.pdf,.txt,.md,.csv,.json,.docx";
 const SIZE_MAX_BYTES = 20 * 1024 * 1024;
@@ -49,6 +50,12 @@ export function swapAttachments(from, to, kept) {
   attachments.value = aside.get(to) ?? kept;
   aside.delete(to);
 }
+
+onLeave(() => {
+  [...attachments.value, ...[...aside.values()].flat()].forEach(({ stop }) => stop?.());
+  attachments.value = [];
+  aside.clear();
+});
 
 /* A session that is over is renewed, as any call does. */
 async function sendInSession(file, options) {
@@ -101,7 +108,7 @@ export function attach(files) {
   }
 }
 
-/* Take a file away, on the server too. */
+/* Take a file away, on the server too if it is of no message. */
 export function detach(item) {
   item.stop?.();
   attachments.value = attachments.value.filter(({ key }) => key !== item.key);

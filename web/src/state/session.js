@@ -16,10 +16,24 @@ export const isLeaving = signal(false);
 export const isKnown = signal(lasting.get("signed-in") !== true);
 
 const listeners = new Set();
+const leaveListeners = new Set();
+/* To the other windows of this browser. */
+const windows = globalThis.BroadcastChannel ? new BroadcastChannel("bakame-session") : null;
+let againTimer = 0;
 
 /* Called with the user, or null, each time that changes. */
 export function onUserChange(listener) {
   listeners.add(listener);
+}
+
+/* Called when somebody signed out, here or in another window, or is no more: what is theirs is to go. */
+export function onLeave(listener) {
+  leaveListeners.add(listener);
+}
+
+function stopAsking() {
+  clearTimeout(againTimer);
+  againTimer = 0;
 }
 
 function setUser(next) {
@@ -70,12 +84,26 @@ export async function enter(what, credentials) {
   setUser(answer.user);
 }
 
+function forgetHere() {
+  passing.clear("");
+  setUser(null);
+  leaveListeners.forEach((listener) => listener());
+}
+
 /* What was typed and shown is not for the next one at this computer. */
 export function forget() {
   lasting.clear("draft");
-  passing.clear("");
-  setUser(null);
+  forgetHere();
+  windows?.postMessage("left");
 }
+
+windows?.addEventListener("message", forgetHere);
+
+addEventListener("online", () => {
+  if (againTimer !== 0) {
+    loadUser();
+  }
+});
 
 async function endSession() {
   isLeaving.value = true;

@@ -9,7 +9,7 @@ import { signal } from "@preact/signals";
 import { call, withQuery } from "../lib/api.js";
 import { askModel, ChatError, messagesToSend } from "../lib/chat.js";
 import { t } from "../lib/i18n.js";
-import { here, rename, route } from "../lib/router.js";
+import { go, here, rename, route } from "../lib/router.js";
 import { passing } from "../lib/storage.js";
 import { addNode, chooseVersion, createTree, pathOf, removeNode } from "../lib/tree.js";
 import { createTeller } from "./announce.js";
@@ -17,7 +17,7 @@ import { refreshList, titleOf, touch } from "./conversations.js";
 import { giveBack, giveBackAt, openDraft, renameDraft } from "./draft.js";
 import { notify } from "./notices.js";
 import { clearProblem, explain, showProblem } from "./problem.js";
-import { loadUser, user } from "./session.js";
+import { loadUser, onLeave, user } from "./session.js";
 
 const DEMO_MODEL = "bakame-demo";
 const TITLE_MAX_CHARS = 60;
@@ -35,6 +35,7 @@ export const thread = signal(createThread());
 export const isDemo = signal(false);
 
 const writing = new Map();      // threads with a turn that runs, by id
+const turns = new Set();        // all that run, by what stops them
 
 const changed = (which) => { which.version.value++; };
 
@@ -205,6 +206,14 @@ export function startThread() {
   document.addEventListener("visibilitychange", () => keep(thread.value));      // it may not be shown again
 }
 
+onLeave(() => {
+  turns.forEach((turn) => turn.abort());
+  show(createThread());
+  if (here().name === "c") {
+    go();
+  }
+});
+
 /* --- a turn ---------------------------------------------------------------------------------- */
 
 function bodyOf(which, question, again) {
@@ -298,6 +307,7 @@ async function answerTo(which, question, { again = false, vain }) {
   const answer = addMessage(which, question.key, "assistant", { status: "writing" });
   const teller = createTeller();
   which.turn.value = mine;
+  turns.add(mine);
   if (which.id !== null) {
     writing.set(which.id, which);
   }
@@ -327,6 +337,7 @@ async function answerTo(which, question, { again = false, vain }) {
     teller.end(answer.text, answer.note.value ? "" : t("answer.complete"));
   }
   which.turn.value = null;
+  turns.delete(mine);
   writing.delete(which.id);
   changed(which);
   keep(which);
