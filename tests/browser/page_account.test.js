@@ -224,6 +224,11 @@ test('sign out: other windows show nothing any more either, and what is written 
   await other.locator('main .failure').waitFor();
 }, { as: ADA, tolerated: refused }));
 
+test('session: a page that was opened while the server was away knows who it is when it is back', inPage(async (page) => {
+  await isIn(page, 'Ada');              // inPage has waited for that
+  assert.equal(api.asked('/api/auth/me').length, 3);
+}, { as: ADA, setUp: () => api.fail('/api/auth/me', { status: 503, type: 'service_unavailable', message: 'Not now.', times: 2 }), faults: refused }));
+
 test('account: who presses twice while the server thinks asks once', inPage(async (page, _, user) => {
   await eventually(() => api.asked('/api/auth/keys', 'GET').length, 1);
   await fill(page, 'keys.name', 'my laptop');

@@ -15,6 +15,9 @@ export const isLeaving = signal(false);
 /* Until we know, nothing is said of guests. */
 export const isKnown = signal(lasting.get("signed-in") !== true);
 
+const AGAIN_MS = 2000;
+const AGAIN_MAX_MS = 60_000;
+
 const listeners = new Set();
 const leaveListeners = new Set();
 /* To the other windows of this browser. */
@@ -38,6 +41,7 @@ function stopAsking() {
 
 function setUser(next) {
   const before = user.value?.id;
+  stopAsking();
   user.value = next;
   isKnown.value = true;
   lasting.set("signed-in", next ? true : null);
@@ -57,13 +61,18 @@ watchSession({
   },
 });
 
-/* At the start, and when the server shows that it knows us. */
-export async function loadUser() {
+const mayPass = ({ kind, status }) => kind === "unreachable" || status >= 500 || status === 429;
+
+/* At the start, and when the server shows that it knows us.  Asks again when that cannot be told just now. */
+export async function loadUser(againMs = AGAIN_MS) {
+  stopAsking();
   try {
     setUser((await call("GET", "/api/auth/me")).user);
   } catch (error) {
     if (error.status === 401 || error.status === 404) {
       setUser(null);
+    } else if (user.value === null && mayPass(error)) {
+      againTimer = setTimeout(loadUser, Math.max(againMs, (error.retryAfterSecs ?? 0) * 1000), Math.min(againMs * 2, AGAIN_MAX_MS));
     }
     isKnown.value = true;
   }
