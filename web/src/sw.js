@@ -7,7 +7,7 @@
 
 const SHELL = "bakame-shell";
 
-/* There may be no room left, which is no reason to keep anybody from what has come. */
+/* There may be no room left, or a cache that cannot be read, which is no reason to keep anybody from what has come. */
 async function keep(request, response) {
   if (response.ok) {
     const copy = response.clone();
@@ -47,7 +47,8 @@ async function fromNetwork(request) {
 }
 
 async function fromCache(request) {
-  return await caches.match(request, { ignoreVary: true }) ?? keep(request, await fetch(request));
+  const kept = await caches.match(request, { ignoreVary: true }).catch(() => undefined);
+  return kept ?? keep(request, await fetch(request));
 }
 
 addEventListener("install", (event) => {

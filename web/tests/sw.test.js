@@ -29,6 +29,12 @@ test("a cache without room keeps nobody from the page", async () => {
   assert.equal(await (await ask("/assets/main-1.js")).text(), "fresh");
 });
 
+test("nor does one that cannot be read", async () => {
+  const fails = async () => { throw new DOMException("internal error", "UnknownError"); };
+  const ask = workerWith({ put: fails, fetch: async () => new Response("fresh"), match: fails });
+  assert.equal(await (await ask("/assets/main-1.js")).text(), "fresh");
+});
+
 test("what was used is kept, what failed is not, and without a network the kept page comes", async () => {
   const kept = [];
   const put = async (request) => { kept.push(request.url ?? request); };
