@@ -33,7 +33,7 @@ READS = {
              "where conversation_id = '{conversation}'::uuid window w as (order by seq desc) order by seq desc limit 501",
              "messages_conversation"),
     "files": ("select name from uploads u where u.user_id = '{person}'::uuid and u.deleted_at is null "
-              "order by u.created_at desc, u.id desc limit 51", "uploads_list"),
+              "order by u.created_at desc, u.id desc limit 51", "uploads_(list|owner)"),
 }
 
 

@@ -37,6 +37,21 @@ def test_files_of_one_person_are_found_without_reading_all(filled, statement):
     assert re.search(r"uploads_owner", text) and not re.search(r"Seq Scan", text), text
 
 
+def test_of_many_files_the_newest_are_read_alone(filled):
+    """Of few, all may be read and put in order."""
+    eve = large_data.person(8)
+    statement, _ = large_data.READS["files"]
+    text = filled.sql(f"""
+        begin;
+        insert into uploads (id, user_id, name, type, size, sha256, storage, storage_key, stored_at, created_at)
+            select gen_random_uuid(), '{eve}', 'f' || n, 'text/plain', 1, repeat('0', 64), 'directory', n::text, now(), now() - n * interval '1 minute'
+            from generate_series(1, 5000) n;
+        analyze uploads;
+        explain {statement.format(person=eve)};
+        rollback""")
+    assert "uploads_list" in text and "Sort" not in text, text
+
+
 def test_search_uses_both_indexes_within_its_function(filled):
     """Which EXPLAIN does not look into: what was scanned is counted."""
     def scans():
