@@ -69,6 +69,7 @@ finish(void *arg)
 		fiber_cancel(cleaner, FIBER_DRAINING);
 	while (cleaner != NULL)
 		(void)!fiber_sleep(FINISH_POLL_MS, NULL);
+	pg_finish();
 	program_end();
 }
 

@@ -59,6 +59,7 @@ finish(void *arg)
 	(void)arg;
 	uploads_finish();
 	usage_finish();
+	pg_finish();
 	program_end();
 }
 

@@ -69,6 +69,10 @@ struct pg_rows;
 void pg_start(void);
 void pg_stop(void);
 
+/* Refuse who asks from now on, and wait, for a second at most, until no connection is in the making.  For the end of a
+   program, in a fiber, before the loop ends and pg_stop() closes the rest. */
+void pg_finish(void);
+
 /*
  * Run the statements in one transaction; rows_r[i] is what the i-th gave, and lives in the arena.  -1 with *err,
  * and nothing of it happened, or (ERR_UNAVAILABLE or ERR_UPSTREAM_TIMEOUT after it was sent, or cancelled) nobody knows,

@@ -17,6 +17,9 @@ struct pg_conn;
 void pg_pool_start(const char *url, unsigned max);
 void pg_pool_stop(void);
 
+/* See pg_finish(). */
+void pg_pool_finish(void);
+
 /* A connection for the calling fiber, which gives it back or drops it.  NULL with *err: ERR_UNAVAILABLE, or
    cancelled.  Waits. */
 struct pg_conn *pg_pool_take(int64_t deadline_ms, struct err *err) MUST_USE;

@@ -278,6 +278,12 @@ pg_start(void)
 }
 
 void
+pg_finish(void)
+{
+	pg_pool_finish();
+}
+
+void
 pg_stop(void)
 {
 	pg_pool_stop();

@@ -17,6 +17,9 @@
 #define PAUSE_MAX_MS 5000
 #define IDLE_MAX_MS 300000
 #define TICK_MS 10000
+/* At the end of a program, for connections in the making: one that looks up a name cannot be broken off. */
+#define FINISH_MS 1000
+#define FINISH_POLL_MS 2
 
 /* A fiber that waits for a connection; on its stack. */
 struct waiter {
@@ -33,6 +36,7 @@ static struct {
 	unsigned idle_count;
 	unsigned open;                  /* all, idle or in use */
 	unsigned connecting;
+	struct fiber *connectors[CONNECTING_MAX];       /* NULL: none */
 	struct waiter *waiting;
 	struct waiter **waiting_end;
 	unsigned waiting_count;
@@ -180,6 +184,8 @@ connect_missed(const struct err *err)
 	int64_t now = loop_now_ms();
 
 	pool.open--;
+	if (pool.stopping)
+		return;
 	pool.trouble = *err;
 	if (now >= pool.retry_at_ms) {  /* of two that failed together one counts */
 		pool.pause_ms = pool.pause_ms == 0 ? PAUSE_MIN_MS : pool.pause_ms * 2;
@@ -198,8 +204,9 @@ connector_main(void *arg)
 {
 	struct err err;
 	struct pg_conn *c = pg_conn_open(pool.url, loop_now_ms() + CONNECT_TIMEOUT_MS, &err);
+	struct fiber **place = arg;
 
-	(void)arg;
+	*place = NULL;
 	pool.connecting--;
 	if (c == NULL)
 		connect_missed(&err);
@@ -208,15 +215,27 @@ connector_main(void *arg)
 	connect_more();
 }
 
+static struct fiber **
+free_place(void)
+{
+	size_t i = 0;
+
+	while (pool.connectors[i] != NULL)
+		i++;
+	return &pool.connectors[i];
+}
+
 /* As many connections as wait, within the bounds. */
 static void
 connect_more(void)
 {
 	while (!pool.stopping && pool.waiting_count > pool.connecting && pool.connecting < CONNECTING_MAX &&
 	       pool.open < pool.max && loop_now_ms() >= pool.retry_at_ms) {
+		struct fiber **place = free_place();
+
 		pool.connecting++;
 		pool.open++;
-		fiber_spawn(connector_main, NULL);
+		*place = fiber_spawn(connector_main, place);
 	}
 	if (pool.open == 0)
 		refuse_all();
@@ -297,14 +316,37 @@ pg_pool_start(const char *url, unsigned max)
 	uv_unref((uv_handle_t *)&pool.tick);
 }
 
+static void
+refuse_from_now_on(void)
+{
+	pool.stopping = true;
+	err_set(&pool.trouble, ERR_UNAVAILABLE, "The service is restarting; please try again.");
+	refuse_all();
+}
+
+void
+pg_pool_finish(void)
+{
+	int64_t deadline = loop_now_ms() + FINISH_MS;
+
+	if (pool.url == NULL)
+		return;
+	refuse_from_now_on();
+	fiber_mask_begin();
+	for (size_t i = 0; i < CONNECTING_MAX; i++)
+		if (pool.connectors[i] != NULL)
+			fiber_cancel(pool.connectors[i], FIBER_DRAINING);
+	while (pool.connecting > 0 && loop_now_ms() < deadline)
+		(void)!fiber_sleep(FINISH_POLL_MS, NULL);
+	fiber_mask_end();
+}
+
 void
 pg_pool_stop(void)
 {
 	if (pool.url == NULL)
 		return;
-	pool.stopping = true;
-	err_set(&pool.trouble, ERR_UNAVAILABLE, "The service is restarting; please try again.");
-	refuse_all();
+	refuse_from_now_on();
 	while (pool.idle != NULL)
 		conn_lost(pool.idle);
 	uv_close((uv_handle_t *)&pool.tick, NULL);

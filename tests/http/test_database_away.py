@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from contract import assert_error
+from disturbance import Disturbance
 from people import PASSWORD, Person, settings
 from stack import wait_until
 from worker import CONTROL_PROGRAM, environment
@@ -192,3 +193,20 @@ def test_it_can_be_turned_off(make, redis):
     stack.database.cut_off()
     use_cold_worker(stack)
     assert asks(ada) == [503] * 2
+
+
+@pytest.fixture
+def hanging(cluster):
+    """The address of a database that takes connections, and goes on with none."""
+    relay = Disturbance("127.0.0.1", cluster.port)
+    relay.behave("hang")
+    yield relay
+    relay.stop()
+
+
+def test_a_worker_that_ends_while_it_connects_leaves_nothing(hanging, start_stack, cluster, database):
+    """What it leaves, a build with sanitizers tells: Worker.finish(), after this."""
+    url = database.url.replace(f":{cluster.port}/", f":{hanging.port}/")
+    stack = start_stack(**settings(database, DATABASE_URL=url, DATABASE_TIMEOUT_MS=100))
+    exchange = stack.post("/api/auth/login", {"email": "ada@example.org", "password": PASSWORD})
+    assert_error(exchange, "service_unavailable")
