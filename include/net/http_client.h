@@ -67,6 +67,10 @@ enum http_event http_send(struct http_call *call, const char *data, size_t len, 
 /* Wait for the final status and headers. */
 enum http_event http_wait_status(struct http_call *call, int64_t deadline_ms, struct err *err) MUST_USE;
 
+/* The same where a deadline that is over is an error: the status, or -1 with *err, ERR_UPSTREAM_TIMEOUT in the name of
+   `whom` ("The collector") or as http_wait_status(). */
+long http_wait_answer(struct http_call *call, int64_t deadline_ms, const char *whom, struct err *err) MUST_USE;
+
 /* The status, once waited for. */
 long http_status(const struct http_call *call);
 

@@ -65,19 +65,14 @@ int
 model_ping(int64_t deadline_ms, struct err *err)
 {
 	struct http_call *http = model_request("/models", NULL, 0, err);
-	enum http_event event;
-	long status = 0;
+	long status;
 
 	if (http == NULL)
 		return -1;
-	event = http_wait_status(http, deadline_ms, err);
-	if (event == HTTP_READY)
-		status = http_status(http);
+	status = http_wait_answer(http, deadline_ms, "The model's server", err);
 	http_close(&http);
-	if (event == HTTP_FAILED || event == HTTP_CANCELLED)
+	if (status == -1)
 		return -1;
-	if (event == HTTP_TIMEOUT)
-		return err_set(err, ERR_UPSTREAM_TIMEOUT, "The model's server did not answer in time.");
 	/* a server without this address (404) answers all the same */
 	if (status >= 200 && status < 500 && status != 401 && status != 403)
 		return 0;

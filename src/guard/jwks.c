@@ -153,23 +153,16 @@ fetch_text(char **text_r, size_t *len_r, struct err *err)
 	const int64_t deadline_ms = loop_now_ms() + JWKS_TIMEOUT_MS;
 	const struct http_options options = {.method = "GET", .url = set.url, .connect_timeout_ms = JWKS_TIMEOUT_MS};
 	struct http_call *call = http_open(&options, err);
+	long status;
 	int rc = -1;
 
 	if (call == NULL)
 		return -1;
-	switch (http_wait_status(call, deadline_ms, err)) {
-	case HTTP_READY:
-		if (http_status(call) == 200)
-			rc = http_read_all(call, JWKS_MAX_BYTES, deadline_ms, text_r, len_r, err);
-		else
-			err_set(err, ERR_UPSTREAM, "The keys' server answered %ld.", http_status(call));
-		break;
-	case HTTP_TIMEOUT:
-		err_set(err, ERR_UPSTREAM_TIMEOUT, "The keys' server did not answer in time.");
-		break;
-	default:
-		break;
-	}
+	status = http_wait_answer(call, deadline_ms, "The keys' server", err);
+	if (status == 200)
+		rc = http_read_all(call, JWKS_MAX_BYTES, deadline_ms, text_r, len_r, err);
+	else if (status != -1)
+		err_set(err, ERR_UPSTREAM, "The keys' server answered %ld.", status);
 	http_close(&call);
 	return rc;
 }

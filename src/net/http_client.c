@@ -402,6 +402,22 @@ http_wait_status(struct http_call *call, int64_t deadline_ms, struct err *err)
 }
 
 long
+http_wait_answer(struct http_call *call, int64_t deadline_ms, const char *whom, struct err *err)
+{
+	switch (http_wait_status(call, deadline_ms, err)) {
+	case HTTP_READY:
+	case HTTP_END:
+		return http_status(call);
+	case HTTP_TIMEOUT:
+		return err_set(err, ERR_UPSTREAM_TIMEOUT, "%s did not answer in time.", whom);
+	case HTTP_FAILED:
+	case HTTP_CANCELLED:
+		break;
+	}
+	return -1;
+}
+
+long
 http_status(const struct http_call *call)
 {
 	long status = 0;

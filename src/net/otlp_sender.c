@@ -45,26 +45,15 @@ post(const struct buffer *batch, int64_t timeout_ms, struct err *err)
 	};
 	int64_t deadline = loop_now_ms() + timeout_ms;
 	struct http_call *http = http_open(&o, err);
-	long status = -1;
+	long status;
 	char *text;
 	size_t len;
 
 	if (http == NULL)
 		return -1;
-	switch (http_wait_status(http, deadline, err)) {
-	case HTTP_READY:
-		status = http_status(http);
-		if (http_read_all(http, ANSWER_MAX_BYTES, deadline, &text, &len, err) == 0)
-			free(text);
-		break;
-	case HTTP_TIMEOUT:
-		err_set(err, ERR_UPSTREAM_TIMEOUT, "The answer did not arrive in time.");
-		break;
-	case HTTP_END:
-	case HTTP_FAILED:
-	case HTTP_CANCELLED:
-		break;
-	}
+	status = http_wait_answer(http, deadline, "The collector", err);
+	if (status != -1 && http_read_all(http, ANSWER_MAX_BYTES, deadline, &text, &len, err) == 0)
+		free(text);
 	http_close(&http);
 	return status;
 }

@@ -63,26 +63,17 @@ sentry_send(const char *envelope, size_t len, struct err *err)
 	};
 	int64_t deadline = loop_now_ms() + ANSWER_TIMEOUT_MS;
 	struct http_call *http = http_open(&o, err);
-	long status = -1;
+	long status;
 	char *text;
 
 	if (http == NULL)
 		return -1;
-	switch (http_wait_status(http, deadline, err)) {
-	case HTTP_READY:
-		status = http_status(http);
+	status = http_wait_answer(http, deadline, "Error tracking", err);
+	if (status != -1) {
 		note_answer(http);
 		/* read to its end, so that the connection can be used again */
 		if (http_read_all(http, ANSWER_MAX_BYTES, deadline, &text, &len, err) == 0)
 			free(text);
-		break;
-	case HTTP_TIMEOUT:
-		err_set(err, ERR_UPSTREAM_TIMEOUT, "The answer did not arrive in time.");
-		break;
-	case HTTP_END:
-	case HTTP_FAILED:
-	case HTTP_CANCELLED:
-		break;
 	}
 	http_close(&http);
 	return status;

@@ -379,6 +379,24 @@ def test_metacharacters_are_kept_as_they_are(ada):
 
 # ---- nowhere to keep it ----
 
+def take_nothing(cluster, database):
+    psql(cluster.url("postgres"), f"alter database {database.name} set default_transaction_read_only = on")
+    database.kill_backends()
+
+
+def take_all(cluster, database):
+    psql(cluster.url("postgres"), f"alter database {database.name} reset default_transaction_read_only")
+    database.kill_backends()
+
+
+def do_what_waits(tmp_path, redis, database, model):
+    queue = Queue(tmp_path, redis, DATABASE_URL=database.url, OPENAI_BASE_URL=model.base_url, OPENAI_API_KEY="sk-test")
+    jobs = queue.start(program=JOBS_PROGRAM)
+    wait_until(lambda: jobs.log("jobs started"), 60)
+    queue.wait_done()
+    queue.close()
+
+
 def test_an_answer_whose_question_is_not_kept_is_not_kept_either(tmp_path, start_stack, database, cluster, model):
     """It would follow what nobody can find."""
     redis = RedisServer(tmp_path / "redis")
@@ -390,8 +408,7 @@ def test_an_answer_whose_question_is_not_kept_is_not_kept_either(tmp_path, start
         database.sql("update users set role = 'admin'")
         ada.sign_in()
         told = answered(ada)
-        psql(cluster.url("postgres"), f"alter database {database.name} set default_transaction_read_only = on")
-        database.kill_backends()
+        take_nothing(cluster, database)
         redis.kill()
         script = model.script(mock.stream(mock.text("x"), mock.gate("go")))
         exchange = ada.bearer("POST", "/api/chat", chat_body(script, conversation_id=told["conversation_id"]))
@@ -400,13 +417,8 @@ def test_an_answer_whose_question_is_not_kept_is_not_kept_either(tmp_path, start
         wait_until(lambda: ada.bearer("GET", "/api/admin/services").json()["redis"]["usable"], 60)
         script.open("go")
         assert exchange.events()[-1] == "[DONE]"
-        psql(cluster.url("postgres"), f"alter database {database.name} reset default_transaction_read_only")
-        database.kill_backends()
-        queue = Queue(tmp_path, redis, DATABASE_URL=database.url, OPENAI_BASE_URL=model.base_url, OPENAI_API_KEY="sk-test")
-        jobs = queue.start(program=JOBS_PROGRAM)
-        wait_until(lambda: jobs.log("jobs started"), 60)
-        queue.wait_done()
-        queue.close()
+        take_all(cluster, database)
+        do_what_waits(tmp_path, redis, database, model)
         assert database.rows("select role from messages order by seq") == [["user"], ["assistant"]]
     finally:
         redis.stop()
@@ -417,16 +429,11 @@ def test_a_message_of_any_size_waits_for_the_database(tmp_path, start_stack, dat
     try:
         stack = start_stack(**settings(database, REDIS_URL=redis.url, REDIS_TIMEOUT_MS=30000, BREAKER_DATABASE="off"))
         ada = somebody(stack, "large")
-        psql(cluster.url("postgres"), f"alter database {database.name} set default_transaction_read_only = on")
-        database.kill_backends()
+        take_nothing(cluster, database)
         large = "Muraho. " * 130_000            # nearly as much as a request may have
         assert answered(ada, large)["queued"] is True
-        psql(cluster.url("postgres"), f"alter database {database.name} reset default_transaction_read_only")
-        database.kill_backends()
-        queue = Queue(tmp_path, redis, DATABASE_URL=database.url, OPENAI_BASE_URL=model.base_url, OPENAI_API_KEY="sk-test")
-        queue.start(program=JOBS_PROGRAM)
-        queue.wait_done()
-        queue.close()
+        take_all(cluster, database)
+        do_what_waits(tmp_path, redis, database, model)
         assert database.rows("select role, length(text), content #>> '{}' = text from messages order by seq")[0] == [
             "user", str(len(large)), "t"]
     finally:
@@ -439,16 +446,11 @@ def test_what_waits_for_the_database_goes_with_its_person(tmp_path, start_stack,
     try:
         stack = start_stack(**settings(database, REDIS_URL=redis.url, REDIS_TIMEOUT_MS=30000, BREAKER_DATABASE="off"))
         ada = somebody(stack, "erased")
-        psql(cluster.url("postgres"), f"alter database {database.name} set default_transaction_read_only = on")
-        database.kill_backends()
+        take_nothing(cluster, database)
         assert answered(ada, "ibanga ryanjye")["queued"] is True
-        psql(cluster.url("postgres"), f"alter database {database.name} reset default_transaction_read_only")
-        database.kill_backends()
+        take_all(cluster, database)
         assert ada.bearer("DELETE", "/api/auth/me").status == 204
-        queue = Queue(tmp_path, redis, DATABASE_URL=database.url, OPENAI_BASE_URL=model.base_url, OPENAI_API_KEY="sk-test")
-        queue.start(program=JOBS_PROGRAM)
-        queue.wait_done()
-        queue.close()
+        do_what_waits(tmp_path, redis, database, model)
         assert database.sql("select count(*) from messages") == "0"
         for key in redis.command("KEYS", "{bakame:queue}:*"):
             assert b"ibanga" not in redis.command("DUMP", key)

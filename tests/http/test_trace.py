@@ -100,7 +100,7 @@ def test_a_collector_that_hangs_is_told_once_and_why(start_stack, model, slow_co
     stack.chat(model.script(reply())).read()
     wait_until(lambda: "the collector takes no spans" in stack.worker.stderr(), what="a line that says so")
     (told,) = [line for line in stack.worker.log() if line["message"] == "the collector takes no spans"]
-    assert told["reason"] == "The answer did not arrive in time."
+    assert told["reason"] == "The collector did not answer in time."
 
 
 def test_a_collector_that_is_away_costs_nothing(start_stack, model):
