@@ -152,10 +152,8 @@ static struct json_object *
 arguments_of(const struct tool_ask *ask)
 {
 	struct json_slice text = {ask->arguments.data, ask->arguments.len};
-	struct json_facts facts;
 
-	if (ask->too_large || text.len == 0 || memchr("{ \t\r\n", text.text[0], 5) == NULL ||
-	    !json_scan_check(text, &facts))
+	if (ask->too_large || text.len == 0 || json_scan_object(text, NULL, 0) == -1)
 		return json_object_new_string("{}");
 	return json_object_new_string_len(text.text, (int)text.len);
 }

@@ -161,7 +161,9 @@ the_message_carries_only_arguments_that_can_be_taken_apart(void **state)
 	add(calls, "[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"x\",\"arguments\":\"{\\\"q\\\":1}\"}},"
 	           "{\"index\":1,\"id\":\"b\",\"function\":{\"name\":\"y\",\"arguments\":\"{\\\"q\\\":\"}},"
 	           "{\"index\":2,\"id\":\"c\",\"function\":{\"name\":\"z\",\"arguments\":\"[1]\"}},"
-	           "{\"index\":3,\"id\":\"d\",\"function\":{\"name\":\"z\"}}]");
+	           "{\"index\":3,\"id\":\"d\",\"function\":{\"name\":\"z\"}},"
+	           "{\"index\":4,\"id\":\"e\",\"function\":{\"name\":\"z\",\"arguments\":\" \\t[{}]\"}},"
+	           "{\"index\":5,\"id\":\"f\",\"function\":{\"name\":\"z\",\"arguments\":\"\\n {} \"}}]");
 	tool_calls_finish(calls, 0);
 	message = tool_calls_message(calls, "said");
 	assert_string_equal(json_text(message, NULL),
@@ -169,7 +171,9 @@ the_message_carries_only_arguments_that_can_be_taken_apart(void **state)
 	                    "{\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"x\",\"arguments\":\"{\\\"q\\\":1}\"}},"
 	                    "{\"id\":\"b\",\"type\":\"function\",\"function\":{\"name\":\"y\",\"arguments\":\"{}\"}},"
 	                    "{\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"z\",\"arguments\":\"{}\"}},"
-	                    "{\"id\":\"d\",\"type\":\"function\",\"function\":{\"name\":\"z\",\"arguments\":\"{}\"}}]}");
+	                    "{\"id\":\"d\",\"type\":\"function\",\"function\":{\"name\":\"z\",\"arguments\":\"{}\"}},"
+	                    "{\"id\":\"e\",\"type\":\"function\",\"function\":{\"name\":\"z\",\"arguments\":\"{}\"}},"
+	                    "{\"id\":\"f\",\"type\":\"function\",\"function\":{\"name\":\"z\",\"arguments\":\"\\n {} \"}}]}");
 	json_object_put(message);
 	tool_calls_free(&calls);
 }
