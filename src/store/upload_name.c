@@ -87,12 +87,14 @@ upload_name_clean(const char *sent, char name_r[UPLOAD_NAME_BYTES])
 			(void)!buffer_append(&clean, base, len);
 	}
 	clean.len = len_without_end(clean.data, clean.len);
-	if (clean.len == 0) {
-		text_copy(name_r, UPLOAD_NAME_BYTES, "file");
-	} else {
+	name_r[0] = '\0';
+	if (clean.len > 0) {
 		clean.data[clean.len] = '\0';
 		shorten(clean.data, clean.len, name_r);
 	}
+	/* what was cut may have been dots up to there */
+	if (name_r[0] == '\0')
+		text_copy(name_r, UPLOAD_NAME_BYTES, "file");
 	buffer_free(&clean);
 }
 
