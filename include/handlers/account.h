@@ -16,7 +16,8 @@ int account_check_local(struct err *err) MUST_USE;
 /* The same, or people of Supabase with a database that knows them. */
 int account_check_any(struct err *err) MUST_USE;
 
-/* {"id":…,"email":…,"name":…,"role":…,"created_at":…}: free with json_object_put(). */
+/* {"id":…,"email":…,"name":…,"role":…,"created_at":…} and what they may send, "upload_max_bytes": free with
+   json_object_put(). */
 struct json_object *account_json(const struct person *p);
 
 /* A text of at most `max` characters, without control characters, blanks around it taken away; "" where it is not

@@ -43,6 +43,7 @@ account_json(const struct person *p)
 	json_object_object_add(json, "name", json_object_new_string(p->name));
 	json_object_object_add(json, "role", json_object_new_string(p->role));
 	json_object_object_add(json, "created_at", json_object_new_string(p->created_at));
+	json_object_object_add(json, "upload_max_bytes", json_object_new_int64(config()->upload_max_bytes));
 	return json;
 }
 

@@ -40,7 +40,8 @@ export function createRoutes(api) {
     return user;
   }
 
-  const shown = ({ id, email, name, role, disabled, created_at }) => ({ id, email, name, role, disabled, created_at });
+  const shown = ({ id, email, name, role, disabled, created_at, upload_max_bytes = 20 << 20 }) => (
+    { id, email, name, role, disabled, created_at, upload_max_bytes });
 
   function bodyOf({ raw }) {
     try {

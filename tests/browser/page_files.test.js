@@ -71,6 +71,13 @@ test('files: one that is refused says why', inPage(async (page) => {
   await page.locator('canvas.preview:not([hidden])').waitFor();
 }, { ...signedIn, faults: refused }));
 
+test('files: one that is too large is refused here, by what this server takes', inPage(async (page, _, user) => {
+  await choose(page, TEXT, { ...TEXT, name: 'long.txt', buffer: Buffer.alloc(1025) });
+  await eventually(() => page.locator('.attachment.failed .file-size').allInnerTexts(), [t('attach.tooLarge', { size: '1 KB' })]);
+  await eventually(() => ready(page), 1);
+  assert.equal(user.uploads.size, 1);
+}, { as: { ...signedIn.as, upload_max_bytes: 1024 } }));
+
 test('files: one that did not arrive can be sent again; one whose session is over goes by itself', inPage(async (page) => {
   api.fail('/api/upload', { status: 503, type: 'service_unavailable', message: 'Not now.' });
   await choose(page, TEXT);

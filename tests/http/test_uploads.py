@@ -216,6 +216,7 @@ def test_what_is_too_large_is_refused_at_the_limit(house, owner):
     assert_error(send(owner, form(("a.txt", b"x" * (MAX_BYTES + 1)))), "payload_too_large")
     assert kept(house) == before
     assert upload(owner, "a.txt", b"x" * MAX_BYTES)["size"] == MAX_BYTES
+    assert owner.me().json()["user"]["upload_max_bytes"] == MAX_BYTES
 
 
 def test_a_client_that_leaves_in_the_middle_leaves_nothing(lone):

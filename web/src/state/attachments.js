@@ -4,14 +4,14 @@
 
 import { signal } from "@preact/signals";
 import { call } from "../lib/api.js";
+import { bytes } from "../lib/format.js";
 import { t } from "../lib/i18n.js";
 import { upload } from "../lib/upload.js";
 import { notify } from "./notices.js";
 import { explain } from "./problem.js";
-import { onLeave } from "./session.js";
+import { onLeave, user } from "./session.js";
 
 export const ACCEPTED = ".png,.jpg,.jpeg,.webp,.gif,.pdf,.txt,.md,.csv,.json,.docx";
-const SIZE_MAX_BYTES = 20 * 1024 * 1024;
 const COUNT_MAX = 10;
 
 /* [{key, name, size, type, file?, status: "sending"|"ready"|"failed", progress, id?, error?, isShared?}]; those that are
@@ -89,6 +89,7 @@ export function attachAgain({ key, file }) {
 }
 
 export function attach(files) {
+  const most = user.value?.upload_max_bytes ?? Infinity;        // a server that does not say will refuse
   for (const file of files) {
     const stop = new AbortController();
     const item = {
@@ -99,8 +100,8 @@ export function attach(files) {
       notify(t("attach.tooMany", { count: COUNT_MAX }), { kind: "warn" });
       return;
     }
-    if (file.size > SIZE_MAX_BYTES) {
-      attachments.value = [...attachments.value, { ...item, status: "failed", error: t("attach.tooLarge") }];
+    if (file.size > most) {
+      attachments.value = [...attachments.value, { ...item, status: "failed", error: t("attach.tooLarge", { size: bytes(most) }) }];
       continue;
     }
     attachments.value = [...attachments.value, item];
